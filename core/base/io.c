@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <crayon/memory.h>
+
+#include "base/fault.h"
+#include "base/io.h"
+
+/* Fail this call if a test wants it: set errno and return `result`. */
+#define FAULT(kind, result)                                                                        \
+    do {                                                                                           \
+        int number = cr_fault(kind, __builtin_return_address(0));                                  \
+        if (number != 0) {                                                                         \
+            errno = number;                                                                        \
+            return result;                                                                         \
+        }                                                                                          \
+    } while (0)
+
+int cr_io_open(const char *path, int flags, mode_t mode)
+{
+    FAULT(CR_FAULT_OPEN, -1);
+    int fd;
+    do
+        fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+ssize_t cr_io_read(int fd, void *data, size_t bytes)
+{
+    FAULT(CR_FAULT_READ, -1);
+    ssize_t got;
+    do
+        got = read(fd, data, bytes);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+int cr_io_write_all(int fd, const void *data, size_t bytes)
+{
+    FAULT(CR_FAULT_WRITE, -1);
+    const char *at = data;
+    while (bytes > 0) {
+        ssize_t put = write(fd, at, bytes);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        at += put;
+        bytes -= (size_t)put;
+    }
+    return 0;
+}
+
+int cr_io_fsync(int fd)
+{
+    FAULT(CR_FAULT_SYNC, -1);
+    return fsync(fd);
+}
+
+/* The descriptor is gone even when a fault is injected: a failed close() never leaves it open. */
+int cr_io_close(int fd)
+{
+    int result = close(fd);
+    FAULT(CR_FAULT_OTHER, -1);
+    return result;
+}
+
+int cr_io_fstat(int fd, struct stat *st)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return fstat(fd, st);
+}
+
+int cr_io_stat(const char *path, struct stat *st)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return stat(path, st);
+}
+
+int cr_io_rename(const char *from, const char *to)
+{
+    FAULT(CR_FAULT_RENAME, -1);
+    return rename(from, to);
+}
+
+int cr_io_unlink(const char *path)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return unlink(path);
+}
+
+int cr_io_mkdir(const char *path, mode_t mode)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return mkdir(path, mode);
+}
+
+DIR *cr_io_opendir(const char *path)
+{
+    FAULT(CR_FAULT_OPEN, NULL);
+    return opendir(path);
+}
+
+void *cr_io_dlopen(const char *path, int flags)
+{
+    FAULT(CR_FAULT_OTHER, NULL);
+    return dlopen(path, flags);
+}
+
+struct cr_reader {
+    int fd;
+    char *path;
+};
+
+int cr_reader_open(struct cr_reader **out, const char *path, struct cr_error *err)
+{
+    *out = NULL;
+    struct cr_reader *reader = cr_calloc(1, sizeof(*reader));
+    if (reader == NULL || (reader->path = cr_strdup(path)) == NULL) {
+        cr_free(reader);
+        return cr_fail_memory(err, sizeof(*reader) + strlen(path) + 1);
+    }
+    reader->fd = cr_io_open(path, O_RDONLY, 0);
+    struct stat st;
+    int result = 0;
+    if (reader->fd < 0)
+        result = cr_fail_errno(err, errno, "%s: cannot open", path);
+    else if (cr_io_fstat(reader->fd, &st) < 0)
+        result = cr_fail_errno(err, errno, "%s: cannot examine", path);
+    else if (S_ISDIR(st.st_mode))
+        result = cr_fail(err, CR_ERR_IO, "%s: is a folder, a file is needed here", path);
+    if (result < 0)
+        cr_reader_close(&reader);
+    *out = reader;
+    return result;
+}
+
+int cr_reader_read(struct cr_reader *reader, void *data, size_t bytes, size_t *got,
+                   struct cr_error *err)
+{
+    ssize_t count = cr_io_read(reader->fd, data, bytes);
+    if (count < 0)
+        return cr_fail_errno(err, errno, "%s: cannot read", reader->path);
+    *got = (size_t)count;
+    return 0;
+}
+
+void cr_reader_close(struct cr_reader **reader)
+{
+    if (*reader == NULL)
+        return;
+    if ((*reader)->fd >= 0)
+        cr_io_close((*reader)->fd);
+    cr_free((*reader)->path);
+    cr_free(*reader);
+    *reader = NULL;
+}
+
+int cr_mkdirs(const char *path, struct cr_error *err)
+{
+    char *partial = cr_strdup(path);
+    if (partial == NULL)
+        return cr_fail_memory(err, strlen(path) + 1);
+    int result = 0;
+    for (char *at = partial + 1; result == 0; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char kept = *at;
+        *at = '\0';
+        if (cr_io_mkdir(partial, 0700) < 0 && errno != EEXIST)
+            result = cr_fail_errno(err, errno, "%s: cannot create the folder", partial);
+        *at = kept;
+        if (kept == '\0')
+            break;
+    }
+    cr_free(partial);
+    return result;
+}

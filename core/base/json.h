@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* json.h: JSON as RFC 8259 has it and no wider, with the place of every mistake.
+ *
+ * Two ways in: a pull reader for files of any size, of which only a part is wanted; and trees
+ * (cJSON) for documents. cJSON alone would accept invalid UTF-8, cut strings at \u0000, let
+ * duplicate keys pass and ignore the case of keys; here the reader validates the text first, and
+ * cr_json_get() is exact. */
+#ifndef CR_BASE_JSON_H
+#define CR_BASE_JSON_H
+
+#include <cjson/cJSON.h>
+
+#include <crayon/error.h>
+#include <crayon/memory.h>
+
+#define CR_JSON_MAX_DEPTH 64
+#define CR_JSON_MAX_DOCUMENT (64u << 20) /* bytes of a document that becomes a tree */
+#define CR_JSON_MAX_NODES 2000000u       /* values in such a document */
+#define CR_JSON_MAX_STRING (16u << 20)   /* bytes of one string */
+
+/* ---- Pull reader ---- */
+
+enum cr_json_type {
+    CR_JSON_END, /* of the document */
+    CR_JSON_OBJECT,
+    CR_JSON_OBJECT_END,
+    CR_JSON_ARRAY,
+    CR_JSON_ARRAY_END,
+    CR_JSON_KEY,
+    CR_JSON_STRING,
+    CR_JSON_NUMBER,
+    CR_JSON_TRUE,
+    CR_JSON_FALSE,
+    CR_JSON_NULL,
+};
+
+struct cr_json_token {
+    enum cr_json_type type;
+    const char *text;     /* KEY, STRING: unescaped, NUL-terminated; valid until the next token */
+    size_t size;          /* bytes of it */
+    double number;        /* NUMBER */
+    int64_t line, column; /* of its first character, from 1; columns count bytes */
+};
+
+struct cr_json_reader;
+
+/* Read from memory (borrowed). `name` stands in errors: "NAME:LINE:COLUMN: ...". */
+int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t size,
+                          const char *name, struct cr_error *err);
+/* Read a file piece by piece. */
+int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err);
+void cr_json_reader_destroy(struct cr_json_reader **reader);
+
+/* The next token. CR_ERR_FORMAT with the place when the text is not JSON; CR_ERR_LIMIT beyond the
+ * limits on depth and strings. Keys are not compared with each other. */
+int cr_json_next(struct cr_json_reader *reader, struct cr_json_token *token, struct cr_error *err);
+/* Pass over the rest of the value whose first token is `token`. */
+int cr_json_skip(struct cr_json_reader *reader, const struct cr_json_token *token,
+                 struct cr_error *err);
+/* Where the last token began, for errors about what it says: fills "NAME:LINE:COLUMN: <message>".
+ */
+int cr_json_fail(const struct cr_json_reader *reader, struct cr_error *err, const char *format, ...)
+    CR_PRINTF(3, 4);
+
+/* ---- Trees ---- */
+
+/* Parse a whole document (validated as above; duplicate keys are an error too). The tree is the
+ * caller's: cJSON_Delete(). */
+int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
+                  struct cr_error *err);
+int cr_json_load(cJSON **out, const char *path, struct cr_error *err);
+
+/* The member `key` of an object, exact in case; NULL when absent or `object` is no object. */
+cJSON *cr_json_get(const cJSON *object, const char *key);
+
+/* RFC 7396: the result of laying `patch` over `target`. Consumes `target` (may be NULL), copies
+ * from `patch`. NULL when memory is exhausted. */
+cJSON *cr_json_merge(cJSON *target, const cJSON *patch);
+
+/* Is it a whole number that int64 holds exactly (|x| <= 2^53)? */
+bool cr_json_is_integer(const cJSON *item);
+
+/* "an object", "a string", ... for messages. */
+const char *cr_json_kind(const cJSON *item);
+
+/* Append "/key" with ~ and / escaped (RFC 6901). */
+void cr_json_pointer_add(struct cr_text *pointer, const char *key);
+
+/* Append a string as JSON, in quotes. */
+void cr_json_quote(struct cr_text *text, const char *string);
+
+#endif

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/* A pull parser. Its whole state is a stack of open containers and what may come next. */
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/json.h"
+
+#define CHUNK 65536
+#define MAX_NUMBER 63 /* characters: more carry nothing that a double could hold */
+
+enum state {
+    EXPECT_VALUE,        /* at the start, after a key's colon, after a comma in an array */
+    EXPECT_VALUE_OR_END, /* after [ */
+    EXPECT_KEY,          /* after a comma in an object */
+    EXPECT_KEY_OR_END,   /* after { */
+    EXPECT_COMMA_OR_END, /* after a value in a container */
+    EXPECT_NOTHING,      /* after the outermost value */
+};
+
+struct cr_json_reader {
+    char *name;
+    const char *at, *end;   /* what is in memory and not yet read */
+    struct cr_reader *file; /* where more comes from, or NULL */
+    char *chunk;
+    int64_t line, column;             /* of *at */
+    int64_t token_line, token_column; /* of the last token */
+    enum state state;
+    int depth;
+    bool in_object[CR_JSON_MAX_DEPTH];
+    struct cr_text text;
+    struct cr_error read_error; /* of the file, found while looking for the next character */
+};
+
+static int create(struct cr_json_reader **out, const char *name, struct cr_error *err)
+{
+    struct cr_json_reader *reader = cr_calloc(1, sizeof(*reader));
+    if (reader == NULL || (reader->name = cr_strdup(name)) == NULL) {
+        cr_free(reader);
+        return cr_fail_memory(err, sizeof(*reader));
+    }
+    reader->line = reader->column = 1;
+    *out = reader;
+    return 0;
+}
+
+int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t size,
+                          const char *name, struct cr_error *err)
+{
+    *out = NULL;
+    int result = create(out, name, err);
+    if (result == 0) {
+        (*out)->at = text;
+        (*out)->end = text + size;
+    }
+    return result;
+}
+
+int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err)
+{
+    *out = NULL;
+    struct cr_json_reader *reader = NULL;
+    int result = create(&reader, path, err);
+    if (result == 0)
+        result = cr_reader_open(&reader->file, path, err);
+    if (result == 0 && (reader->chunk = cr_malloc(CHUNK)) == NULL)
+        result = cr_fail_memory(err, CHUNK);
+    if (result < 0)
+        cr_json_reader_destroy(&reader);
+    *out = reader;
+    return result;
+}
+
+void cr_json_reader_destroy(struct cr_json_reader **reader)
+{
+    if (*reader == NULL)
+        return;
+    cr_reader_close(&(*reader)->file);
+    cr_free((*reader)->chunk);
+    cr_free((*reader)->name);
+    cr_text_finish(&(*reader)->text);
+    cr_free(*reader);
+    *reader = NULL;
+}
+
+/* The next byte without taking it; -1 at the end, or after a read error (which next() then
+ * reports). */
+static int peek(struct cr_json_reader *reader)
+{
+    if (reader->at == reader->end) {
+        size_t got = 0;
+        if (reader->file == NULL || reader->read_error.code != 0 ||
+            cr_reader_read(reader->file, reader->chunk, CHUNK, &got, &reader->read_error) < 0 ||
+            got == 0)
+            return -1;
+        reader->at = reader->chunk;
+        reader->end = reader->chunk + got;
+    }
+    return (unsigned char)*reader->at;
+}
+
+static void take(struct cr_json_reader *reader)
+{
+    if (*reader->at++ == '\n') {
+        reader->line++;
+        reader->column = 1;
+    } else {
+        reader->column++;
+    }
+}
+
+static bool accept(struct cr_json_reader *reader, int byte)
+{
+    if (peek(reader) != byte)
+        return false;
+    take(reader);
+    return true;
+}
+
+/* An error at the reader's position, not at the last token's. */
+static int fail_here(struct cr_json_reader *reader, struct cr_error *err, int code,
+                     const char *format, ...) CR_PRINTF(4, 5);
+
+static int fail_here(struct cr_json_reader *reader, struct cr_error *err, int code,
+                     const char *format, ...)
+{
+    if (reader->read_error.code != 0)
+        return cr_fail(err, reader->read_error.code, "%s", reader->read_error.message);
+    va_list args;
+    va_start(args, format);
+    cr_failv(err, code, format, args);
+    va_end(args);
+    cr_error_prefix(err, "%s:%lld:%lld", reader->name, (long long)reader->line,
+                    (long long)reader->column);
+    return code;
+}
+
+int cr_json_fail(const struct cr_json_reader *reader, struct cr_error *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cr_failv(err, CR_ERR_FORMAT, format, args);
+    va_end(args);
+    cr_error_prefix(err, "%s:%lld:%lld", reader->name, (long long)reader->token_line,
+                    (long long)reader->token_column);
+    return CR_ERR_FORMAT;
+}
+
+/* "expected X, found Y" where Y is what stands at the reader's position. */
+static int unexpected(struct cr_json_reader *reader, struct cr_error *err, const char *expected)
+{
+    int byte = peek(reader);
+    if (byte < 0)
+        return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found the end of the text",
+                         expected);
+    if (byte < 0x20 || byte >= 0x7F)
+        return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found byte 0x%02X", expected,
+                         (unsigned)byte);
+    return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found '%c'", expected, byte);
+}
+
+static void skip_space(struct cr_json_reader *reader)
+{
+    for (;;) {
+        int byte = peek(reader);
+        if (byte != ' ' && byte != '\t' && byte != '\n' && byte != '\r')
+            return;
+        take(reader);
+    }
+}
+
+/* ---- Strings ---- */
+
+static int read_hex4(struct cr_json_reader *reader, unsigned *code, struct cr_error *err)
+{
+    *code = 0;
+    for (int i = 0; i < 4; i++) {
+        int byte = peek(reader);
+        int digit = byte >= '0' && byte <= '9'   ? byte - '0'
+                    : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
+                    : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
+                                                 : -1;
+        if (digit < 0)
+            return unexpected(reader, err, "four hexadecimal digits after \\u");
+        *code = *code * 16 + (unsigned)digit;
+        take(reader);
+    }
+    return 0;
+}
+
+static void append_utf8(struct cr_text *text, unsigned code)
+{
+    char bytes[4];
+    size_t count;
+    if (code < 0x80) {
+        bytes[0] = (char)code;
+        count = 1;
+    } else if (code < 0x800) {
+        bytes[0] = (char)(0xC0 | code >> 6);
+        bytes[1] = (char)(0x80 | (code & 0x3F));
+        count = 2;
+    } else if (code < 0x10000) {
+        bytes[0] = (char)(0xE0 | code >> 12);
+        bytes[1] = (char)(0x80 | (code >> 6 & 0x3F));
+        bytes[2] = (char)(0x80 | (code & 0x3F));
+        count = 3;
+    } else {
+        bytes[0] = (char)(0xF0 | code >> 18);
+        bytes[1] = (char)(0x80 | (code >> 12 & 0x3F));
+        bytes[2] = (char)(0x80 | (code >> 6 & 0x3F));
+        bytes[3] = (char)(0x80 | (code & 0x3F));
+        count = 4;
+    }
+    cr_text_append(text, bytes, count);
+}
+
+static int read_unicode_escape(struct cr_json_reader *reader, struct cr_error *err)
+{
+    unsigned code;
+    int result = read_hex4(reader, &code, err);
+    if (result < 0)
+        return result;
+    if (code == 0)
+        return fail_here(reader, err, CR_ERR_FORMAT, "a string cannot hold \\u0000 here");
+    if (code >= 0xDC00 && code <= 0xDFFF)
+        return fail_here(reader, err, CR_ERR_FORMAT,
+                         "\\u%04X is the second half of a surrogate pair without its first", code);
+    if (code >= 0xD800 && code <= 0xDBFF) {
+        unsigned low = 0;
+        if (!accept(reader, '\\') || !accept(reader, 'u'))
+            return unexpected(reader, err, "the second half of a surrogate pair (\\uDC00..DFFF)");
+        if ((result = read_hex4(reader, &low, err)) < 0)
+            return result;
+        if (low < 0xDC00 || low > 0xDFFF)
+            return fail_here(reader, err, CR_ERR_FORMAT,
+                             "\\u%04X is not the second half of a surrogate pair", low);
+        code = 0x10000 + (code - 0xD800) * 0x400 + (low - 0xDC00);
+    }
+    append_utf8(&reader->text, code);
+    return 0;
+}
+
+static int read_escape(struct cr_json_reader *reader, struct cr_error *err)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (accept(reader, 'u'))
+        return read_unicode_escape(reader, err);
+    int byte = peek(reader);
+    const char *found = byte > 0 ? strchr(from, byte) : NULL;
+    if (found == NULL)
+        return unexpected(reader, err, "one of \" \\ / b f n r t u after a backslash");
+    take(reader);
+    cr_text_append(&reader->text, &to[found - from], 1);
+    return 0;
+}
+
+/* One character beyond ASCII: well formed as in RFC 3629 (no overlong forms, surrogates or numbers
+ * above 10FFFF). */
+static int read_utf8(struct cr_json_reader *reader, struct cr_error *err)
+{
+    int lead = peek(reader);
+    int more = lead >= 0xC2 && lead <= 0xDF   ? 1
+               : lead >= 0xE0 && lead <= 0xEF ? 2
+               : lead >= 0xF0 && lead <= 0xF4 ? 3
+                                              : 0;
+    if (more == 0)
+        return fail_here(reader, err, CR_ERR_FORMAT, "byte 0x%02X is not UTF-8", (unsigned)lead);
+    int lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    int highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    char bytes[4] = {(char)lead};
+    take(reader);
+    for (int i = 1; i <= more; i++) {
+        int byte = peek(reader);
+        if (byte < lowest || byte > highest)
+            return fail_here(reader, err, CR_ERR_FORMAT, "incomplete UTF-8 character");
+        bytes[i] = (char)byte;
+        take(reader);
+        lowest = 0x80;
+        highest = 0xBF;
+    }
+    cr_text_append(&reader->text, bytes, (size_t)more + 1);
+    return 0;
+}
+
+/* The fast way through a string: a run of plain ASCII that lies in memory. */
+static void append_plain_run(struct cr_json_reader *reader)
+{
+    const char *from = reader->at;
+    while (reader->at < reader->end && (unsigned char)*reader->at >= 0x20 &&
+           (unsigned char)*reader->at < 0x80 && *reader->at != '"' && *reader->at != '\\')
+        reader->at++;
+    cr_text_append(&reader->text, from, (size_t)(reader->at - from));
+    reader->column += reader->at - from;
+}
+
+static int read_string(struct cr_json_reader *reader, struct cr_json_token *token,
+                       struct cr_error *err)
+{
+    take(reader);
+    reader->text.size = 0;
+    cr_text_append(&reader->text, "", 0);
+    int result = 0;
+    while (result == 0) {
+        int byte = peek(reader);
+        if (reader->text.size > CR_JSON_MAX_STRING)
+            return fail_here(reader, err, CR_ERR_LIMIT, "the string is longer than %u bytes",
+                             CR_JSON_MAX_STRING);
+        if (byte == '"')
+            break;
+        if (byte < 0)
+            return unexpected(reader, err, "'\"' at the end of the string");
+        if (byte < 0x20)
+            return fail_here(reader, err, CR_ERR_FORMAT,
+                             "control character 0x%02X in a string; write it as \\u%04x",
+                             (unsigned)byte, (unsigned)byte);
+        if (byte == '\\') {
+            take(reader);
+            result = read_escape(reader, err);
+        } else if (byte >= 0x80) {
+            result = read_utf8(reader, err);
+        } else {
+            append_plain_run(reader);
+        }
+    }
+    if (result < 0)
+        return result;
+    take(reader);
+    if (reader->text.failed)
+        return cr_fail_memory(err, reader->text.size);
+    token->text = reader->text.data;
+    token->size = reader->text.size;
+    return 0;
+}
+
+/* ---- Numbers and words ---- */
+
+struct digits {
+    char text[MAX_NUMBER + 1];
+    size_t size;
+};
+
+static bool take_digit_char(struct cr_json_reader *reader, struct digits *digits)
+{
+    if (digits->size < MAX_NUMBER)
+        digits->text[digits->size] = *reader->at;
+    digits->size++;
+    take(reader);
+    return true;
+}
+
+/* At least one digit. */
+static int read_digits(struct cr_json_reader *reader, struct digits *digits, struct cr_error *err)
+{
+    if (peek(reader) < '0' || peek(reader) > '9')
+        return unexpected(reader, err, "a digit");
+    while (peek(reader) >= '0' && peek(reader) <= '9')
+        take_digit_char(reader, digits);
+    return 0;
+}
+
+/* strtod() reads the decimal point of the locale that the host program has set. */
+static double to_double(struct digits *digits)
+{
+    digits->text[digits->size] = '\0';
+    char *point = strchr(digits->text, '.');
+    if (point != NULL)
+        *point = localeconv()->decimal_point[0];
+    return strtod(digits->text, NULL);
+}
+
+static int read_number(struct cr_json_reader *reader, struct cr_json_token *token,
+                       struct cr_error *err)
+{
+    struct digits digits = {.size = 0};
+    int result;
+    if (peek(reader) == '-')
+        take_digit_char(reader, &digits);
+    if (peek(reader) == '0') {
+        take_digit_char(reader, &digits);
+        if (peek(reader) >= '0' && peek(reader) <= '9')
+            return fail_here(reader, err, CR_ERR_FORMAT, "a number cannot start with 0");
+    } else if ((result = read_digits(reader, &digits, err)) < 0) {
+        return result;
+    }
+    if (peek(reader) == '.') {
+        take_digit_char(reader, &digits);
+        if ((result = read_digits(reader, &digits, err)) < 0)
+            return result;
+    }
+    if (peek(reader) == 'e' || peek(reader) == 'E') {
+        take_digit_char(reader, &digits);
+        if (peek(reader) == '+' || peek(reader) == '-')
+            take_digit_char(reader, &digits);
+        if ((result = read_digits(reader, &digits, err)) < 0)
+            return result;
+    }
+    if (digits.size > MAX_NUMBER)
+        return cr_json_fail(reader, err, "the number has more than %d characters", MAX_NUMBER);
+    token->number = to_double(&digits);
+    if (!isfinite(token->number))
+        return cr_json_fail(reader, err, "the number is out of range (at most 1.8e308)");
+    return 0;
+}
+
+static int read_word(struct cr_json_reader *reader, const char *word, struct cr_error *err)
+{
+    for (const char *at = word; *at != '\0'; at++)
+        if (!accept(reader, *at))
+            return unexpected(reader, err, word);
+    return 0;
+}
+
+/* ---- Structure ---- */
+
+static int push(struct cr_json_reader *reader, bool object, struct cr_error *err)
+{
+    if (reader->depth == CR_JSON_MAX_DEPTH)
+        return fail_here(reader, err, CR_ERR_LIMIT, "nested deeper than %d levels",
+                         CR_JSON_MAX_DEPTH);
+    reader->in_object[reader->depth++] = object;
+    reader->state = object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
+    take(reader);
+    return 0;
+}
+
+static void after_value(struct cr_json_reader *reader)
+{
+    reader->state = reader->depth == 0 ? EXPECT_NOTHING : EXPECT_COMMA_OR_END;
+}
+
+static int close_container(struct cr_json_reader *reader, struct cr_json_token *token)
+{
+    take(reader);
+    reader->depth--;
+    token->type = reader->in_object[reader->depth] ? CR_JSON_OBJECT_END : CR_JSON_ARRAY_END;
+    after_value(reader);
+    return 0;
+}
+
+static int read_value(struct cr_json_reader *reader, struct cr_json_token *token,
+                      struct cr_error *err)
+{
+    int byte = peek(reader), result;
+    switch (byte) {
+    case '{':
+        token->type = CR_JSON_OBJECT;
+        return push(reader, true, err);
+    case '[':
+        token->type = CR_JSON_ARRAY;
+        return push(reader, false, err);
+    case '"':
+        token->type = CR_JSON_STRING;
+        result = read_string(reader, token, err);
+        break;
+    case 't':
+        token->type = CR_JSON_TRUE;
+        result = read_word(reader, "true", err);
+        break;
+    case 'f':
+        token->type = CR_JSON_FALSE;
+        result = read_word(reader, "false", err);
+        break;
+    case 'n':
+        token->type = CR_JSON_NULL;
+        result = read_word(reader, "null", err);
+        break;
+    default:
+        if (byte != '-' && (byte < '0' || byte > '9'))
+            return unexpected(reader, err,
+                              reader->state == EXPECT_VALUE_OR_END ? "a value or ']'" : "a value");
+        token->type = CR_JSON_NUMBER;
+        result = read_number(reader, token, err);
+    }
+    after_value(reader);
+    return result;
+}
+
+static int read_key(struct cr_json_reader *reader, struct cr_json_token *token,
+                    struct cr_error *err)
+{
+    if (peek(reader) != '"')
+        return unexpected(reader, err,
+                          reader->state == EXPECT_KEY_OR_END ? "a key in double quotes or '}'"
+                                                             : "a key in double quotes");
+    token->type = CR_JSON_KEY;
+    int result = read_string(reader, token, err);
+    if (result < 0)
+        return result;
+    skip_space(reader);
+    if (!accept(reader, ':'))
+        return unexpected(reader, err, "':' after the key");
+    reader->state = EXPECT_VALUE;
+    return 0;
+}
+
+static void mark_token(struct cr_json_reader *reader, struct cr_json_token *token)
+{
+    token->line = reader->token_line = reader->line;
+    token->column = reader->token_column = reader->column;
+}
+
+int cr_json_next(struct cr_json_reader *reader, struct cr_json_token *token, struct cr_error *err)
+{
+    *token = (struct cr_json_token){.type = CR_JSON_END};
+    /* A byte order mark is no part of JSON, but editors write it; readers may pass over it. */
+    if (reader->line == 1 && reader->column == 1 && reader->depth == 0 && peek(reader) == 0xEF &&
+        !(accept(reader, 0xEF) && accept(reader, 0xBB) && accept(reader, 0xBF)))
+        return unexpected(reader, err, "a byte order mark");
+    skip_space(reader);
+    mark_token(reader, token);
+    if (reader->state == EXPECT_COMMA_OR_END) {
+        bool object = reader->in_object[reader->depth - 1];
+        if (peek(reader) == (object ? '}' : ']'))
+            return close_container(reader, token);
+        if (!accept(reader, ','))
+            return unexpected(reader, err,
+                              object ? "',' or '}' after a value" : "',' or ']' after a value");
+        reader->state = object ? EXPECT_KEY : EXPECT_VALUE;
+        skip_space(reader);
+        mark_token(reader, token);
+    }
+    switch (reader->state) {
+    case EXPECT_KEY_OR_END:
+    case EXPECT_VALUE_OR_END:
+        if (peek(reader) == (reader->state == EXPECT_KEY_OR_END ? '}' : ']'))
+            return close_container(reader, token);
+        return reader->state == EXPECT_KEY_OR_END ? read_key(reader, token, err)
+                                                  : read_value(reader, token, err);
+    case EXPECT_KEY:
+        return read_key(reader, token, err);
+    case EXPECT_VALUE:
+        return read_value(reader, token, err);
+    default:
+        if (peek(reader) >= 0 || reader->read_error.code != 0)
+            return unexpected(reader, err, "nothing more after the end of the document");
+        return 0;
+    }
+}
+
+int cr_json_skip(struct cr_json_reader *reader, const struct cr_json_token *token,
+                 struct cr_error *err)
+{
+    if (token->type != CR_JSON_OBJECT && token->type != CR_JSON_ARRAY)
+        return 0;
+    int depth = reader->depth - 1;
+    struct cr_json_token inner;
+    while (reader->depth > depth) {
+        int result = cr_json_next(reader, &inner, err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
