@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: MIT
 
+# CRAYON_KEEP_CORE: configure clears away core dumps with "rm -f core" and takes a failure for a reason to leave
+# its own scratch files lying about. Here core/ is a folder of sources: rm leaves that one word out.
+AC_DEFUN([CRAYON_KEEP_CORE], [
+rm ()
+{
+    for crayon_arg
+    do
+        shift
+        test "x$crayon_arg" = xcore || set -- "$[@]" "$crayon_arg"
+    done
+    command rm "$[@]"
+}
+])
+
 # CRAYON_SANITIZER(SWITCH, SANITIZER, NAME): --enable-SWITCH adds SANITIZER to $crayon_sanitizers.
 AC_DEFUN([CRAYON_SANITIZER], [
     AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [build with $3])], [], [enable_$1=no])
