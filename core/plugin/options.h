@@ -30,6 +30,9 @@ void cr_option_describe(const struct cr_option *option, struct cr_text *text);
 const struct cr_option *cr_option_find(const struct cr_option *const *options, const char *name);
 const struct cr_port *cr_port_find(const struct cr_port *const *ports, const char *name);
 
+/* Bytes of the member of the state struct; 0 for a number that is no type. */
+size_t cr_option_member_size(enum cr_option_type type);
+
 /* The keys of a stage that belong to the core: use, in, device, release, note, batch, when, x-*. */
 bool cr_is_reserved_key(const char *key);
 
