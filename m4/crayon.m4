@@ -17,7 +17,45 @@ rm ()
 # CRAYON_SANITIZER(SWITCH, SANITIZER, NAME): --enable-SWITCH adds SANITIZER to $crayon_sanitizers.
 AC_DEFUN([CRAYON_SANITIZER], [
     AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [build with $3])], [], [enable_$1=no])
-    AS_IF([test "x$enable_$1" = xyes], [crayon_sanitizers="$crayon_sanitizers,$2"])
+    AS_IF([test "x$enable_$1" = xyes], [crayon_sanitizers="${crayon_sanitizers:+$crayon_sanitizers,}$2"])
+])
+
+# CRAYON_SANITIZE: compile and link with $crayon_sanitizers; stop if the compiler cannot.
+AC_DEFUN([CRAYON_SANITIZE], [
+    AS_IF([test "x$crayon_sanitizers" != x], [
+        CFLAGS="$CFLAGS -fsanitize=$crayon_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all"
+        LDFLAGS="$LDFLAGS -fsanitize=$crayon_sanitizers"
+        AC_MSG_CHECKING([whether $CC links with -fsanitize=$crayon_sanitizers])
+        AC_LINK_IFELSE([AC_LANG_PROGRAM()], [AC_MSG_RESULT([yes])],
+            [AC_MSG_RESULT([no])
+             AC_MSG_ERROR([$CC does not link with -fsanitize=$crayon_sanitizers: a run-time library is missing, or these do not go together])])
+    ])
+    AM_CONDITIONAL([SANITIZED], [test "x$crayon_sanitizers" != x])
+    AC_SUBST([crayon_sanitizers])
+])
+
+# CRAYON_LINKER: what the linker knows of two things that are wished for. NO_UNDEFINED: every symbol is found when
+# a library is linked (sanitized builds leave theirs to the program). HAVE_VERSION_SCRIPT: exports
+# are a list of names; without it the visibility attributes alone decide.
+AC_DEFUN([CRAYON_LINKER], [
+    crayon_saved_ldflags=$LDFLAGS
+    NO_UNDEFINED=
+    AS_IF([test "x$crayon_sanitizers" = x], [
+        AC_MSG_CHECKING([whether the linker knows --no-undefined])
+        LDFLAGS="$crayon_saved_ldflags -Wl,--no-undefined"
+        AC_LINK_IFELSE([AC_LANG_PROGRAM()], [AC_MSG_RESULT([yes]); NO_UNDEFINED=-Wl,--no-undefined],
+                       [AC_MSG_RESULT([no])])
+    ])
+    AC_MSG_CHECKING([whether the linker knows --version-script])
+    echo "A { global: main; local: *; };" > conftest.map
+    LDFLAGS="$crayon_saved_ldflags -Wl,--version-script=conftest.map"
+    crayon_version_script=no
+    AC_LINK_IFELSE([AC_LANG_PROGRAM()], [crayon_version_script=yes])
+    AC_MSG_RESULT([$crayon_version_script])
+    rm -f conftest.map
+    LDFLAGS=$crayon_saved_ldflags
+    AM_CONDITIONAL([HAVE_VERSION_SCRIPT], [test $crayon_version_script = yes])
+    AC_SUBST([NO_UNDEFINED])
 ])
 
 # CRAYON_PLUGIN(NAME, WHAT IT DOES[, MISSING]): a switch --disable-NAME, the conditional PLUGIN_NAME (upper case,
@@ -40,29 +78,39 @@ AC_DEFUN([CRAYON_PLUGIN], [
     m4_popdef([cond])
 ])
 
-# CRAYON_FONT: find DejaVu Sans, compare it with the version that the drawings of the tests were made with.
+# CRAYON_FONT: find DejaVu Sans, and compare it with version 2.37, which the drawings that the tests know were made with.
 AC_DEFUN([CRAYON_FONT], [
+    AC_ARG_WITH([font-dir], [AS_HELP_STRING([--with-font-dir=DIR],
+                [folder that holds DejaVuSans.ttf and DejaVuSans-Bold.ttf, version 2.37])],
+                [], [with_font_dir=])
+    AC_CHECK_PROGS([SHA256SUM], [sha256sum "shasum -a 256" sha256])
     AC_MSG_CHECKING([for DejaVu Sans])
     crayon_font_dir=
-    for dir in "$with_font_dir" /usr/share/fonts/truetype/dejavu /usr/share/fonts/dejavu \
+    for dir in ${with_font_dir:-/usr/share/fonts/truetype/dejavu /usr/share/fonts/dejavu \
                /usr/share/fonts/dejavu-sans-fonts /usr/share/fonts/TTF \
-               /usr/local/share/fonts/dejavu /opt/homebrew/share/fonts "$HOME/Library/Fonts"; do
-        AS_IF([test -n "$dir" && test -f "$dir/DejaVuSans.ttf" && test -f "$dir/DejaVuSans-Bold.ttf"],
+               /usr/local/share/fonts/dejavu /opt/homebrew/share/fonts "$HOME/Library/Fonts"}; do
+        AS_IF([test -f "$dir/DejaVuSans.ttf" && test -f "$dir/DejaVuSans-Bold.ttf"],
               [crayon_font_dir=$dir; break])
     done
     AC_MSG_RESULT([${crayon_font_dir:-no}])
     AS_IF([test -z "$crayon_font_dir"],
           [AC_MSG_ERROR([DejaVuSans.ttf and DejaVuSans-Bold.ttf were not found (Debian: fonts-dejavu-core); name their folder with --with-font-dir=DIR])])
-    crayon_font_note="another version than 2.37: labels will look different"
-    AS_CASE([$(sha256sum "$crayon_font_dir/DejaVuSans-Bold.ttf" 2>/dev/null)],
-            [0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96*],
-            [crayon_font_note="version 2.37"])
+    crayon_font_note="version 2.37"
+    CRAYON_FONT_FILE([DejaVuSans.ttf],
+        [abdc775b21b1bc470d50c97e790d276f2054b7504e56e5bd3e64f48d68582322])
+    CRAYON_FONT_FILE([DejaVuSans-Bold.ttf],
+        [0d977336a6d5fba34eab8e3199eb218327161b5143749f802982c2bc34df0c96])
     AC_SUBST([crayon_font_dir])
+])
+
+AC_DEFUN([CRAYON_FONT_FILE], [
+    AS_CASE([$($SHA256SUM < "$crayon_font_dir/$1" 2>/dev/null)], [*$2*], [],
+            [crayon_font_note="not known to be version 2.37: labels may look different"])
 ])
 
 # CRAYON_WARN_CFLAGS: put the warnings that the compiler knows into WARN_CFLAGS.
 AC_DEFUN([CRAYON_WARN_CFLAGS], [
-    crayon_compiler=$($CC --version 2>/dev/null | sed -n 1p)
+    crayon_compiler=$($CC --version 2>/dev/null | sed 1q)
     WARN_CFLAGS=
     crayon_saved_cflags=$CFLAGS
     for flag in -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
