@@ -27,8 +27,11 @@ void *cr_arena_alloc(struct cr_arena *arena, size_t bytes)
         if (block == NULL)
             return NULL;
         block->capacity = capacity;
-        block->next = arena->blocks;
-        arena->blocks = block;
+        /* What fills a block alone goes behind the one that still has room. */
+        struct cr_arena_block **place =
+            bytes > BLOCK_BYTES && arena->blocks != NULL ? &arena->blocks->next : &arena->blocks;
+        block->next = *place;
+        *place = block;
     }
     void *memory = block->data + block->used;
     block->used += bytes;

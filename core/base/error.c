@@ -49,6 +49,17 @@ int cr_failv(struct cr_error *err, int code, const char *format, va_list args)
     return code;
 }
 
+/* "<message>: <text>". */
+static void add_behind(struct cr_error *err, const char *text)
+{
+    size_t used = strlen(err->message), room = sizeof(err->message) - used;
+    int length = snprintf(err->message + used, room, ": %s", text);
+    if (length < 0)
+        err->message[used] = '\0';
+    else if ((size_t)length >= room)
+        mark_cut(err->message, sizeof(err->message));
+}
+
 int cr_fail(struct cr_error *err, int code, const char *format, ...)
 {
     va_list args;
@@ -68,12 +79,8 @@ int cr_fail_errno(struct cr_error *err, int number, const char *format, ...)
     cr_failv(err, code, format, args);
     va_end(args);
     char words[128];
-    /* The XSI variant would return int; _GNU_SOURCE (from config.h) is not set here on purpose. */
-    const char *text = strerror_r(number, words, sizeof(words)) == 0 ? words : "unknown error";
-    size_t used = strlen(err->message);
-    int length = snprintf(err->message + used, sizeof(err->message) - used, ": %s", text);
-    if (length > 0 && used + (size_t)length >= sizeof(err->message))
-        mark_cut(err->message, sizeof(err->message));
+    /* The POSIX strerror_r(), which returns int: _GNU_SOURCE is not set here on purpose. */
+    add_behind(err, strerror_r(number, words, sizeof(words)) == 0 ? words : "unknown error");
     return code;
 }
 
@@ -89,12 +96,9 @@ int cr_error_prefix(struct cr_error *err, const char *format, ...)
     struct cr_error inner = *err;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof(err->message), format, args);
+    cr_failv(err, inner.code, format, args);
     va_end(args);
-    size_t used = strlen(err->message);
-    int length = snprintf(err->message + used, sizeof(err->message) - used, ": %s", inner.message);
-    if (length > 0 && used + (size_t)length >= sizeof(err->message))
-        mark_cut(err->message, sizeof(err->message));
+    add_behind(err, inner.message);
     return err->code;
 }
 

@@ -20,12 +20,15 @@
         }                                                                                          \
     } while (0)
 
+/* Some systems refuse what does not fit an int. */
+#define MAX_BYTES ((size_t)1 << 30)
+
 int cr_io_open(const char *path, int flags, mode_t mode)
 {
     FAULT(CR_FAULT_OPEN, -1);
     int fd;
     do
-        fd = open(path, flags | O_CLOEXEC, mode);
+        fd = open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
     while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -35,7 +38,7 @@ ssize_t cr_io_read(int fd, void *data, size_t bytes)
     FAULT(CR_FAULT_READ, -1);
     ssize_t got;
     do
-        got = read(fd, data, bytes);
+        got = read(fd, data, bytes < MAX_BYTES ? bytes : MAX_BYTES);
     while (got < 0 && errno == EINTR);
     return got;
 }
@@ -45,7 +48,7 @@ int cr_io_write_all(int fd, const void *data, size_t bytes)
     FAULT(CR_FAULT_WRITE, -1);
     const char *at = data;
     while (bytes > 0) {
-        ssize_t put = write(fd, at, bytes);
+        ssize_t put = write(fd, at, bytes < MAX_BYTES ? bytes : MAX_BYTES);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
@@ -59,15 +62,20 @@ int cr_io_write_all(int fd, const void *data, size_t bytes)
 int cr_io_fsync(int fd)
 {
     FAULT(CR_FAULT_SYNC, -1);
-    return fsync(fd);
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result;
 }
 
-/* The descriptor is gone even when a fault is injected: a failed close() never leaves it open. */
+/* The descriptor is gone whatever happens, so an interrupted close() is not tried again; also when
+ * a fault is injected. */
 int cr_io_close(int fd)
 {
     int result = close(fd);
     FAULT(CR_FAULT_OTHER, -1);
-    return result;
+    return result < 0 && errno != EINTR ? -1 : 0;
 }
 
 int cr_io_fstat(int fd, struct stat *st)
@@ -80,6 +88,24 @@ int cr_io_stat(const char *path, struct stat *st)
 {
     FAULT(CR_FAULT_OTHER, -1);
     return stat(path, st);
+}
+
+bool cr_io_is_writable(const char *path)
+{
+    FAULT(CR_FAULT_OTHER, false);
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
+int cr_io_fchmod(int fd, mode_t mode)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return fchmod(fd, mode);
+}
+
+ssize_t cr_io_readlink(const char *path, char *target, size_t bytes)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return readlink(path, target, bytes);
 }
 
 int cr_io_rename(const char *from, const char *to)
@@ -161,22 +187,34 @@ void cr_reader_close(struct cr_reader **reader)
     *reader = NULL;
 }
 
+/* A folder that exists may be reported in many ways (EEXIST, EROFS, EACCES), so it is looked at. */
+static int make_folder(const char *path, struct cr_error *err)
+{
+    struct stat st;
+    if (cr_io_mkdir(path, 0700) == 0)
+        return 0;
+    int number = errno;
+    if (cr_io_stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return 0;
+        number = ENOTDIR;
+    }
+    return cr_fail_errno(err, number, "%s: cannot create the folder", path);
+}
+
 int cr_mkdirs(const char *path, struct cr_error *err)
 {
     char *partial = cr_strdup(path);
     if (partial == NULL)
         return cr_fail_memory(err, strlen(path) + 1);
     int result = 0;
-    for (char *at = partial + 1; result == 0; at++) {
-        if (*at != '/' && *at != '\0')
+    size_t length = strlen(path);
+    for (size_t i = 1; i <= length && result == 0; i++) {
+        if (partial[i] != '/' && partial[i] != '\0')
             continue;
-        char kept = *at;
-        *at = '\0';
-        if (cr_io_mkdir(partial, 0700) < 0 && errno != EEXIST)
-            result = cr_fail_errno(err, errno, "%s: cannot create the folder", partial);
-        *at = kept;
-        if (kept == '\0')
-            break;
+        partial[i] = '\0';
+        result = make_folder(partial, err);
+        partial[i] = path[i];
     }
     cr_free(partial);
     return result;

@@ -18,6 +18,10 @@ int cr_io_fsync(int fd);
 int cr_io_close(int fd);
 int cr_io_fstat(int fd, struct stat *st);
 int cr_io_stat(const char *path, struct stat *st);
+/* For the effective user. */
+bool cr_io_is_writable(const char *path);
+int cr_io_fchmod(int fd, mode_t mode);
+ssize_t cr_io_readlink(const char *path, char *target, size_t bytes);
 int cr_io_rename(const char *from, const char *to);
 int cr_io_unlink(const char *path);
 int cr_io_mkdir(const char *path, mode_t mode);

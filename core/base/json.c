@@ -7,42 +7,41 @@
 
 #include "base/json.h"
 
-/* ---- Validation: everything that cJSON would let pass ---- */
+/* ---- From tokens to a tree ---- */
 
-/* The keys of the objects that are open, for finding duplicates: sorted when an object closes. */
+/* A key of an object that is still open, for finding duplicates when it closes. The name is the
+ * tree's. */
 struct key {
-    char *name;
+    const char *name;
     int64_t line, column;
 };
 
-struct keys {
-    struct key *items;
-    size_t count, capacity;
-    size_t starts[CR_JSON_MAX_DEPTH]; /* where the keys of each open object start */
+struct builder {
+    struct cr_json_reader *reader;
+    const char *document; /* its name in messages */
+    cJSON *root;
+    size_t values;
     int depth;
+    cJSON *open[CR_JSON_MAX_DEPTH];
+    size_t first_key[CR_JSON_MAX_DEPTH]; /* of each open container, in `keys` */
+    struct key *keys;
+    size_t key_count, key_capacity;
+    struct cr_text key; /* whose value comes next */
+    int64_t key_line, key_column;
 };
 
-static void keys_cut(struct keys *keys, size_t count)
+static int remember_key(struct builder *builder, const char *name, struct cr_error *err)
 {
-    while (keys->count > count)
-        cr_free(keys->items[--keys->count].name);
-}
-
-static int keys_add(struct keys *keys, const struct cr_json_token *token, struct cr_error *err)
-{
-    if (keys->count == keys->capacity) {
-        size_t capacity = keys->capacity == 0 ? 64 : keys->capacity * 2;
-        struct key *items = cr_realloc_array(keys->items, capacity, sizeof(*items));
-        if (items == NULL)
-            return cr_fail_memory(err, capacity * sizeof(*items));
-        keys->items = items;
-        keys->capacity = capacity;
+    if (builder->key_count == builder->key_capacity) {
+        size_t capacity = builder->key_capacity == 0 ? 64 : builder->key_capacity * 2;
+        struct key *keys = cr_realloc_array(builder->keys, capacity, sizeof(*keys));
+        if (keys == NULL)
+            return cr_fail_memory(err, capacity * sizeof(*keys));
+        builder->keys = keys;
+        builder->key_capacity = capacity;
     }
-    struct key *key = &keys->items[keys->count];
-    *key = (struct key){cr_strndup(token->text, token->size), token->line, token->column};
-    if (key->name == NULL)
-        return cr_fail_memory(err, token->size + 1);
-    keys->count++;
+    builder->keys[builder->key_count++] =
+        (struct key){name, builder->key_line, builder->key_column};
     return 0;
 }
 
@@ -51,66 +50,117 @@ static int compare_keys(const void *a, const void *b)
     const struct key *x = a, *y = b;
     int order = strcmp(x->name, y->name);
     if (order == 0)
-        order = x->line != y->line ? (x->line > y->line) - (x->line < y->line)
-                                   : (x->column > y->column) - (x->column < y->column);
+        order = (x->line > y->line) - (x->line < y->line);
+    if (order == 0)
+        order = (x->column > y->column) - (x->column < y->column);
     return order;
 }
 
-/* An object closes: none of its keys may stand there twice. */
-static int keys_close(struct keys *keys, const char *name, struct cr_error *err)
+static int fail_duplicate(const struct builder *builder, const struct key *key,
+                          struct cr_error *err)
 {
-    size_t start = keys->starts[--keys->depth];
-    size_t count = keys->count - start;
-    if (count > 1)
-        qsort(keys->items + start, count, sizeof(*keys->items), compare_keys);
-    int result = 0;
-    for (size_t i = start + 1; i < keys->count && result == 0; i++)
-        if (strcmp(keys->items[i - 1].name, keys->items[i].name) == 0)
-            result = cr_fail(err, CR_ERR_FORMAT,
-                             "%s:%lld:%lld: the key \"%s\" stands here a second time; the first is "
-                             "at %lld:%lld",
-                             name, (long long)keys->items[i].line, (long long)keys->items[i].column,
-                             keys->items[i].name, (long long)keys->items[i - 1].line,
-                             (long long)keys->items[i - 1].column);
-    keys_cut(keys, start);
+    struct cr_text quoted = CR_TEXT_INIT;
+    cr_json_quote(&quoted, key[1].name);
+    int result = cr_fail(
+        err, CR_ERR_FORMAT, "%s:%lld:%lld: the key %s was used before, at %lld:%lld",
+        builder->document, (long long)key[1].line, (long long)key[1].column,
+        quoted.failed ? "here" : quoted.data, (long long)key[0].line, (long long)key[0].column);
+    cr_text_finish(&quoted);
     return result;
 }
 
-static int validate_all(struct cr_json_reader *reader, struct keys *keys, const char *name,
-                        struct cr_error *err)
+/* An object is complete: none of its keys may stand there twice. */
+static int check_keys(struct builder *builder, struct cr_error *err)
+{
+    size_t start = builder->first_key[builder->depth];
+    size_t count = builder->key_count - start;
+    struct key *keys = builder->keys + start;
+    builder->key_count = start;
+    if (count > 1)
+        qsort(keys, count, sizeof(*keys), compare_keys);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(keys[i - 1].name, keys[i].name) == 0)
+            return fail_duplicate(builder, &keys[i - 1], err);
+    return 0;
+}
+
+static cJSON *create_item(const struct cr_json_token *token)
+{
+    switch (token->type) {
+    case CR_JSON_OBJECT:
+        return cJSON_CreateObject();
+    case CR_JSON_ARRAY:
+        return cJSON_CreateArray();
+    case CR_JSON_STRING:
+        return cJSON_CreateString(token->text);
+    case CR_JSON_NUMBER:
+        return cJSON_CreateNumber(token->number);
+    case CR_JSON_NULL:
+        return cJSON_CreateNull();
+    default:
+        return cJSON_CreateBool(token->type == CR_JSON_TRUE);
+    }
+}
+
+/* Hang the item into the tree; true when the tree owns it. */
+static bool attach(struct builder *builder, cJSON *item)
+{
+    if (builder->depth == 0) {
+        builder->root = item;
+        return true;
+    }
+    cJSON *parent = builder->open[builder->depth - 1];
+    return cJSON_IsObject(parent) ? cJSON_AddItemToObject(parent, builder->key.data, item)
+                                  : cJSON_AddItemToArray(parent, item);
+}
+
+static int add_value(struct builder *builder, const struct cr_json_token *token,
+                     struct cr_error *err)
+{
+    if (++builder->values > CR_JSON_MAX_NODES)
+        return cr_fail(err, CR_ERR_LIMIT, "%s: more than %u values", builder->document,
+                       CR_JSON_MAX_NODES);
+    cJSON *item = create_item(token);
+    if (item == NULL || !attach(builder, item)) {
+        cJSON_Delete(item);
+        return cr_fail_memory(err, sizeof(cJSON) + token->size);
+    }
+    int result = item->string != NULL ? remember_key(builder, item->string, err) : 0;
+    if (token->type == CR_JSON_OBJECT || token->type == CR_JSON_ARRAY) {
+        builder->first_key[builder->depth] = builder->key_count;
+        builder->open[builder->depth++] = item;
+    }
+    return result;
+}
+
+static int add_key(struct builder *builder, const struct cr_json_token *token, struct cr_error *err)
+{
+    builder->key.size = 0;
+    cr_text_append(&builder->key, token->text, token->size);
+    builder->key_line = token->line;
+    builder->key_column = token->column;
+    return builder->key.failed ? cr_fail_memory(err, token->size + 1) : 0;
+}
+
+static int build(struct builder *builder, struct cr_error *err)
 {
     struct cr_json_token token;
-    size_t nodes = 0;
     int result;
-    do {
-        if ((result = cr_json_next(reader, &token, err)) < 0)
+    while ((result = cr_json_next(builder->reader, &token, err)) == 0 &&
+           token.type != CR_JSON_END) {
+        if (token.type == CR_JSON_KEY) {
+            result = add_key(builder, &token, err);
+        } else if (token.type == CR_JSON_OBJECT_END || token.type == CR_JSON_ARRAY_END) {
+            builder->depth--;
+            result = check_keys(builder, err);
+        } else {
+            result = add_value(builder, &token, err);
+        }
+        if (result < 0)
             return result;
-        if (token.type == CR_JSON_OBJECT)
-            keys->starts[keys->depth++] = keys->count;
-        else if (token.type == CR_JSON_OBJECT_END)
-            result = keys_close(keys, name, err);
-        else if (token.type == CR_JSON_KEY)
-            result = keys_add(keys, &token, err);
-        if (result == 0 && ++nodes > CR_JSON_MAX_NODES)
-            result = cr_fail(err, CR_ERR_LIMIT, "%s: more than %u values", name, CR_JSON_MAX_NODES);
-    } while (result == 0 && token.type != CR_JSON_END);
+    }
     return result;
 }
-
-static int validate(const char *text, size_t size, const char *name, struct cr_error *err)
-{
-    struct cr_json_reader *reader = NULL;
-    struct keys keys = {.items = NULL};
-    int result = cr_json_reader_create(&reader, text, size, name, err);
-    if (result == 0)
-        result = validate_all(reader, &keys, name, err);
-    keys_cut(&keys, 0);
-    cr_free(keys.items);
-    cr_json_reader_destroy(&reader);
-    return result;
-}
-
-/* ---- Trees ---- */
 
 int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
                   struct cr_error *err)
@@ -119,11 +169,18 @@ int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
     if (size > CR_JSON_MAX_DOCUMENT)
         return cr_fail(err, CR_ERR_LIMIT, "%s: the document is larger than %u bytes", name,
                        CR_JSON_MAX_DOCUMENT);
-    int result = validate(text, size, name, err);
-    if (result < 0)
-        return result;
-    *out = cJSON_ParseWithLength(text, size);
-    return *out != NULL ? 0 : cr_fail_memory(err, size);
+    struct builder builder = {.document = name};
+    int result = cr_json_reader_create(&builder.reader, text, size, name, err);
+    if (result == 0)
+        result = build(&builder, err);
+    if (result == 0)
+        *out = builder.root;
+    else
+        cJSON_Delete(builder.root);
+    cr_text_finish(&builder.key);
+    cr_free(builder.keys);
+    cr_json_reader_destroy(&builder.reader);
+    return result;
 }
 
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err)
@@ -137,6 +194,8 @@ int cr_json_load(cJSON **out, const char *path, struct cr_error *err)
     cr_free(text);
     return result;
 }
+
+/* ---- Trees ---- */
 
 cJSON *cr_json_get(const cJSON *object, const char *key)
 {

@@ -12,6 +12,7 @@
 #define MAX_NUMBER 63 /* characters: more carry nothing that a double could hold */
 
 enum state {
+    EXPECT_DOCUMENT,     /* nothing was read yet */
     EXPECT_VALUE,        /* at the start, after a key's colon, after a comma in an array */
     EXPECT_VALUE_OR_END, /* after [ */
     EXPECT_KEY,          /* after a comma in an object */
@@ -22,11 +23,14 @@ enum state {
 
 struct cr_json_reader {
     char *name;
-    const char *at, *end;   /* what is in memory and not yet read */
-    struct cr_reader *file; /* where more comes from, or NULL */
+    const char *at, *start, *end; /* what is in memory: read up to `at` */
+    struct cr_reader *file;       /* where more comes from, or NULL */
     char *chunk;
-    int64_t line, column;             /* of *at */
-    int64_t token_line, token_column; /* of the last token */
+    int64_t offset;     /* of *start in the document */
+    int64_t line;       /* of *at, from 1 */
+    int64_t line_start; /* offset where that line begins */
+    int64_t token_line, token_column;
+    bool at_end; /* nothing more can be read into memory */
     enum state state;
     int depth;
     bool in_object[CR_JSON_MAX_DEPTH];
@@ -41,7 +45,7 @@ static int create(struct cr_json_reader **out, const char *name, struct cr_error
         cr_free(reader);
         return cr_fail_memory(err, sizeof(*reader));
     }
-    reader->line = reader->column = 1;
+    reader->line = 1;
     *out = reader;
     return 0;
 }
@@ -52,8 +56,9 @@ int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t 
     *out = NULL;
     int result = create(out, name, err);
     if (result == 0) {
-        (*out)->at = text;
-        (*out)->end = text + size;
+        (*out)->at = (*out)->start = text;
+        (*out)->end = size == 0 ? text : text + size;
+        (*out)->at_end = true;
     }
     return result;
 }
@@ -85,30 +90,39 @@ void cr_json_reader_destroy(struct cr_json_reader **reader)
     *reader = NULL;
 }
 
-/* The next byte without taking it; -1 at the end, or after a read error (which next() then
- * reports). */
-static int peek(struct cr_json_reader *reader)
+/* Read the next piece of the file; false at its end, or after a read error (which the next failure
+ * reports instead of its own). */
+static bool refill(struct cr_json_reader *reader)
 {
-    if (reader->at == reader->end) {
-        size_t got = 0;
-        if (reader->file == NULL || reader->read_error.code != 0 ||
-            cr_reader_read(reader->file, reader->chunk, CHUNK, &got, &reader->read_error) < 0 ||
-            got == 0)
-            return -1;
-        reader->at = reader->chunk;
-        reader->end = reader->chunk + got;
-    }
+    if (reader->at_end)
+        return false;
+    size_t got = 0;
+    reader->offset += reader->end - reader->start;
+    reader->at = reader->start = reader->end = reader->chunk;
+    if (cr_reader_read(reader->file, reader->chunk, CHUNK, &got, &reader->read_error) < 0)
+        got = 0;
+    reader->end += got;
+    reader->at_end = got == 0;
+    return got > 0;
+}
+
+/* The next byte without taking it; -1 when there is none. */
+static inline int peek(struct cr_json_reader *reader)
+{
+    if (reader->at == reader->end && !refill(reader))
+        return -1;
     return (unsigned char)*reader->at;
 }
 
-static void take(struct cr_json_reader *reader)
+/* Never a line feed: only skip_space() takes those. */
+static inline void take(struct cr_json_reader *reader)
 {
-    if (*reader->at++ == '\n') {
-        reader->line++;
-        reader->column = 1;
-    } else {
-        reader->column++;
-    }
+    reader->at++;
+}
+
+static int64_t column(const struct cr_json_reader *reader)
+{
+    return reader->offset + (reader->at - reader->start) - reader->line_start + 1;
 }
 
 static bool accept(struct cr_json_reader *reader, int byte)
@@ -119,12 +133,12 @@ static bool accept(struct cr_json_reader *reader, int byte)
     return true;
 }
 
-/* An error at the reader's position, not at the last token's. */
-static int fail_here(struct cr_json_reader *reader, struct cr_error *err, int code,
-                     const char *format, ...) CR_PRINTF(4, 5);
+/* An error at a column of the line that is being read. */
+static int fail_at(struct cr_json_reader *reader, int64_t at, struct cr_error *err, int code,
+                   const char *format, ...) CR_PRINTF(5, 6);
 
-static int fail_here(struct cr_json_reader *reader, struct cr_error *err, int code,
-                     const char *format, ...)
+static int fail_at(struct cr_json_reader *reader, int64_t at, struct cr_error *err, int code,
+                   const char *format, ...)
 {
     if (reader->read_error.code != 0)
         return cr_fail(err, reader->read_error.code, "%s", reader->read_error.message);
@@ -132,8 +146,7 @@ static int fail_here(struct cr_json_reader *reader, struct cr_error *err, int co
     va_start(args, format);
     cr_failv(err, code, format, args);
     va_end(args);
-    cr_error_prefix(err, "%s:%lld:%lld", reader->name, (long long)reader->line,
-                    (long long)reader->column);
+    cr_error_prefix(err, "%s:%lld:%lld", reader->name, (long long)reader->line, (long long)at);
     return code;
 }
 
@@ -153,22 +166,27 @@ static int unexpected(struct cr_json_reader *reader, struct cr_error *err, const
 {
     int byte = peek(reader);
     if (byte < 0)
-        return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found the end of the text",
-                         expected);
+        return fail_at(reader, column(reader), err, CR_ERR_FORMAT,
+                       "expected %s, found the end of the text", expected);
     if (byte < 0x20 || byte >= 0x7F)
-        return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found byte 0x%02X", expected,
-                         (unsigned)byte);
-    return fail_here(reader, err, CR_ERR_FORMAT, "expected %s, found '%c'", expected, byte);
+        return fail_at(reader, column(reader), err, CR_ERR_FORMAT, "expected %s, found byte 0x%02X",
+                       expected, (unsigned)byte);
+    return fail_at(reader, column(reader), err, CR_ERR_FORMAT, "expected %s, found '%c'", expected,
+                   byte);
 }
 
 static void skip_space(struct cr_json_reader *reader)
 {
-    for (;;) {
-        int byte = peek(reader);
-        if (byte != ' ' && byte != '\t' && byte != '\n' && byte != '\r')
-            return;
-        take(reader);
-    }
+    do {
+        for (; reader->at < reader->end; reader->at++) {
+            if (*reader->at == '\n') {
+                reader->line++;
+                reader->line_start = reader->offset + (reader->at - reader->start) + 1;
+            } else if (*reader->at != ' ' && *reader->at != '\t' && *reader->at != '\r') {
+                return;
+            }
+        }
+    } while (refill(reader));
 }
 
 /* ---- Strings ---- */
@@ -216,17 +234,18 @@ static void append_utf8(struct cr_text *text, unsigned code)
     cr_text_append(text, bytes, count);
 }
 
-static int read_unicode_escape(struct cr_json_reader *reader, struct cr_error *err)
+/* Behind \u; `start` is the column of the backslash. */
+static int read_unicode_escape(struct cr_json_reader *reader, int64_t start, struct cr_error *err)
 {
     unsigned code;
     int result = read_hex4(reader, &code, err);
     if (result < 0)
         return result;
     if (code == 0)
-        return fail_here(reader, err, CR_ERR_FORMAT, "a string cannot hold \\u0000 here");
+        return fail_at(reader, start, err, CR_ERR_FORMAT, "a string cannot hold \\u0000 here");
     if (code >= 0xDC00 && code <= 0xDFFF)
-        return fail_here(reader, err, CR_ERR_FORMAT,
-                         "\\u%04X is the second half of a surrogate pair without its first", code);
+        return fail_at(reader, start, err, CR_ERR_FORMAT,
+                       "\\u%04X is the second half of a surrogate pair without its first", code);
     if (code >= 0xD800 && code <= 0xDBFF) {
         unsigned low = 0;
         if (!accept(reader, '\\') || !accept(reader, 'u'))
@@ -234,8 +253,8 @@ static int read_unicode_escape(struct cr_json_reader *reader, struct cr_error *e
         if ((result = read_hex4(reader, &low, err)) < 0)
             return result;
         if (low < 0xDC00 || low > 0xDFFF)
-            return fail_here(reader, err, CR_ERR_FORMAT,
-                             "\\u%04X is not the second half of a surrogate pair", low);
+            return fail_at(reader, start + 6, err, CR_ERR_FORMAT,
+                           "\\u%04X is not the second half of a surrogate pair", low);
         code = 0x10000 + (code - 0xD800) * 0x400 + (low - 0xDC00);
     }
     append_utf8(&reader->text, code);
@@ -245,8 +264,10 @@ static int read_unicode_escape(struct cr_json_reader *reader, struct cr_error *e
 static int read_escape(struct cr_json_reader *reader, struct cr_error *err)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    int64_t start = column(reader);
+    take(reader);
     if (accept(reader, 'u'))
-        return read_unicode_escape(reader, err);
+        return read_unicode_escape(reader, start, err);
     int byte = peek(reader);
     const char *found = byte > 0 ? strchr(from, byte) : NULL;
     if (found == NULL)
@@ -265,8 +286,10 @@ static int read_utf8(struct cr_json_reader *reader, struct cr_error *err)
                : lead >= 0xE0 && lead <= 0xEF ? 2
                : lead >= 0xF0 && lead <= 0xF4 ? 3
                                               : 0;
+    int64_t start = column(reader);
     if (more == 0)
-        return fail_here(reader, err, CR_ERR_FORMAT, "byte 0x%02X is not UTF-8", (unsigned)lead);
+        return fail_at(reader, start, err, CR_ERR_FORMAT, "byte 0x%02X is not UTF-8",
+                       (unsigned)lead);
     int lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     int highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
     char bytes[4] = {(char)lead};
@@ -274,7 +297,8 @@ static int read_utf8(struct cr_json_reader *reader, struct cr_error *err)
     for (int i = 1; i <= more; i++) {
         int byte = peek(reader);
         if (byte < lowest || byte > highest)
-            return fail_here(reader, err, CR_ERR_FORMAT, "incomplete UTF-8 character");
+            return fail_at(reader, start, err, CR_ERR_FORMAT,
+                           "byte 0x%02X does not begin a complete UTF-8 character", (unsigned)lead);
         bytes[i] = (char)byte;
         take(reader);
         lowest = 0x80;
@@ -284,15 +308,42 @@ static int read_utf8(struct cr_json_reader *reader, struct cr_error *err)
     return 0;
 }
 
-/* The fast way through a string: a run of plain ASCII that lies in memory. */
+/* A run of plain characters that lies in memory. */
 static void append_plain_run(struct cr_json_reader *reader)
 {
-    const char *from = reader->at;
-    while (reader->at < reader->end && (unsigned char)*reader->at >= 0x20 &&
-           (unsigned char)*reader->at < 0x80 && *reader->at != '"' && *reader->at != '\\')
-        reader->at++;
-    cr_text_append(&reader->text, from, (size_t)(reader->at - from));
-    reader->column += reader->at - from;
+    const char *from = reader->at, *at = from, *end = reader->end;
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
+           *at != '\\')
+        at++;
+    reader->at = at;
+    cr_text_append(&reader->text, from, (size_t)(at - from));
+}
+
+/* Up to the closing quote, which stays. */
+static int read_characters(struct cr_json_reader *reader, struct cr_error *err)
+{
+    for (;;) {
+        int byte = peek(reader), result = 0;
+        if (reader->text.size > CR_JSON_MAX_STRING)
+            return fail_at(reader, column(reader), err, CR_ERR_LIMIT,
+                           "the string is longer than %u bytes", CR_JSON_MAX_STRING);
+        if (byte == '"')
+            return 0;
+        if (byte < 0)
+            return unexpected(reader, err, "'\"' at the end of the string");
+        if (byte < 0x20)
+            return fail_at(reader, column(reader), err, CR_ERR_FORMAT,
+                           "control character 0x%02X in a string; write it as \\u%04x",
+                           (unsigned)byte, (unsigned)byte);
+        if (byte == '\\')
+            result = read_escape(reader, err);
+        else if (byte >= 0x80)
+            result = read_utf8(reader, err);
+        else
+            append_plain_run(reader);
+        if (result < 0)
+            return result;
+    }
 }
 
 static int read_string(struct cr_json_reader *reader, struct cr_json_token *token,
@@ -301,29 +352,7 @@ static int read_string(struct cr_json_reader *reader, struct cr_json_token *toke
     take(reader);
     reader->text.size = 0;
     cr_text_append(&reader->text, "", 0);
-    int result = 0;
-    while (result == 0) {
-        int byte = peek(reader);
-        if (reader->text.size > CR_JSON_MAX_STRING)
-            return fail_here(reader, err, CR_ERR_LIMIT, "the string is longer than %u bytes",
-                             CR_JSON_MAX_STRING);
-        if (byte == '"')
-            break;
-        if (byte < 0)
-            return unexpected(reader, err, "'\"' at the end of the string");
-        if (byte < 0x20)
-            return fail_here(reader, err, CR_ERR_FORMAT,
-                             "control character 0x%02X in a string; write it as \\u%04x",
-                             (unsigned)byte, (unsigned)byte);
-        if (byte == '\\') {
-            take(reader);
-            result = read_escape(reader, err);
-        } else if (byte >= 0x80) {
-            result = read_utf8(reader, err);
-        } else {
-            append_plain_run(reader);
-        }
-    }
+    int result = read_characters(reader, err);
     if (result < 0)
         return result;
     take(reader);
@@ -341,67 +370,101 @@ struct digits {
     size_t size;
 };
 
-static bool take_digit_char(struct cr_json_reader *reader, struct digits *digits)
+static void take_into(struct cr_json_reader *reader, struct digits *digits)
 {
     if (digits->size < MAX_NUMBER)
         digits->text[digits->size] = *reader->at;
     digits->size++;
     take(reader);
-    return true;
+}
+
+static inline bool is_digit(int byte)
+{
+    return byte >= '0' && byte <= '9';
 }
 
 /* At least one digit. */
 static int read_digits(struct cr_json_reader *reader, struct digits *digits, struct cr_error *err)
 {
-    if (peek(reader) < '0' || peek(reader) > '9')
+    if (!is_digit(peek(reader)))
         return unexpected(reader, err, "a digit");
-    while (peek(reader) >= '0' && peek(reader) <= '9')
-        take_digit_char(reader, digits);
+    while (is_digit(peek(reader)))
+        take_into(reader, digits);
     return 0;
 }
 
 /* strtod() reads the decimal point of the locale that the host program has set. */
-static double to_double(struct digits *digits)
+static int convert(struct digits *digits, double *number, struct cr_error *err)
 {
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0)
+        return cr_fail_memory(err, MAX_NUMBER);
+    locale_t before = uselocale(c);
     digits->text[digits->size] = '\0';
-    char *point = strchr(digits->text, '.');
-    if (point != NULL)
-        *point = localeconv()->decimal_point[0];
-    return strtod(digits->text, NULL);
+    *number = strtod(digits->text, NULL);
+    uselocale(before);
+    freelocale(c);
+    return 0;
+}
+
+/* The usual numbers are whole and short: they need no strtod(). */
+static bool convert_short(const struct digits *digits, double *number)
+{
+    bool negative = digits->text[0] == '-';
+    int64_t value = 0;
+    if (digits->size > 15)
+        return false;
+    for (size_t i = negative; i < digits->size; i++) {
+        if (!is_digit(digits->text[i]))
+            return false;
+        value = value * 10 + (digits->text[i] - '0');
+    }
+    *number = negative ? -(double)value : (double)value;
+    return true;
+}
+
+/* The characters of a number, as RFC 8259 section 6 has them. */
+static int collect_number(struct cr_json_reader *reader, struct digits *digits,
+                          struct cr_error *err)
+{
+    int result = 0;
+    if (peek(reader) == '-')
+        take_into(reader, digits);
+    if (peek(reader) == '0') {
+        take_into(reader, digits);
+        if (is_digit(peek(reader)))
+            return cr_json_fail(reader, err, "a number cannot start with 0");
+    } else {
+        result = read_digits(reader, digits, err);
+    }
+    if (result == 0 && peek(reader) == '.') {
+        take_into(reader, digits);
+        result = read_digits(reader, digits, err);
+    }
+    if (result == 0 && (peek(reader) == 'e' || peek(reader) == 'E')) {
+        take_into(reader, digits);
+        if (peek(reader) == '+' || peek(reader) == '-')
+            take_into(reader, digits);
+        result = read_digits(reader, digits, err);
+    }
+    return result;
 }
 
 static int read_number(struct cr_json_reader *reader, struct cr_json_token *token,
                        struct cr_error *err)
 {
-    struct digits digits = {.size = 0};
-    int result;
-    if (peek(reader) == '-')
-        take_digit_char(reader, &digits);
-    if (peek(reader) == '0') {
-        take_digit_char(reader, &digits);
-        if (peek(reader) >= '0' && peek(reader) <= '9')
-            return fail_here(reader, err, CR_ERR_FORMAT, "a number cannot start with 0");
-    } else if ((result = read_digits(reader, &digits, err)) < 0) {
+    struct digits digits;
+    digits.size = 0;
+    int result = collect_number(reader, &digits, err);
+    if (result < 0)
         return result;
-    }
-    if (peek(reader) == '.') {
-        take_digit_char(reader, &digits);
-        if ((result = read_digits(reader, &digits, err)) < 0)
-            return result;
-    }
-    if (peek(reader) == 'e' || peek(reader) == 'E') {
-        take_digit_char(reader, &digits);
-        if (peek(reader) == '+' || peek(reader) == '-')
-            take_digit_char(reader, &digits);
-        if ((result = read_digits(reader, &digits, err)) < 0)
-            return result;
-    }
     if (digits.size > MAX_NUMBER)
         return cr_json_fail(reader, err, "the number has more than %d characters", MAX_NUMBER);
-    token->number = to_double(&digits);
-    if (!isfinite(token->number))
-        return cr_json_fail(reader, err, "the number is out of range (at most 1.8e308)");
-    return 0;
+    if (!convert_short(&digits, &token->number))
+        result = convert(&digits, &token->number, err);
+    if (result == 0 && !isfinite(token->number))
+        result = cr_json_fail(reader, err, "the number is out of range (at most 1.8e308)");
+    return result;
 }
 
 static int read_word(struct cr_json_reader *reader, const char *word, struct cr_error *err)
@@ -417,8 +480,8 @@ static int read_word(struct cr_json_reader *reader, const char *word, struct cr_
 static int push(struct cr_json_reader *reader, bool object, struct cr_error *err)
 {
     if (reader->depth == CR_JSON_MAX_DEPTH)
-        return fail_here(reader, err, CR_ERR_LIMIT, "nested deeper than %d levels",
-                         CR_JSON_MAX_DEPTH);
+        return fail_at(reader, column(reader), err, CR_ERR_LIMIT, "nested deeper than %d levels",
+                       CR_JSON_MAX_DEPTH);
     reader->in_object[reader->depth++] = object;
     reader->state = object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
     take(reader);
@@ -498,16 +561,27 @@ static int read_key(struct cr_json_reader *reader, struct cr_json_token *token,
 static void mark_token(struct cr_json_reader *reader, struct cr_json_token *token)
 {
     token->line = reader->token_line = reader->line;
-    token->column = reader->token_column = reader->column;
+    token->column = reader->token_column = column(reader);
+}
+
+/* A byte order mark is no part of JSON, but some editors write it and readers may pass over it. */
+static int skip_mark(struct cr_json_reader *reader, struct cr_error *err)
+{
+    reader->state = EXPECT_VALUE;
+    if (!accept(reader, 0xEF))
+        return 0;
+    if (!accept(reader, 0xBB) || !accept(reader, 0xBF))
+        return unexpected(reader, err, "a byte order mark or a value");
+    reader->line_start += 3;
+    return 0;
 }
 
 int cr_json_next(struct cr_json_reader *reader, struct cr_json_token *token, struct cr_error *err)
 {
     *token = (struct cr_json_token){.type = CR_JSON_END};
-    /* A byte order mark is no part of JSON, but editors write it; readers may pass over it. */
-    if (reader->line == 1 && reader->column == 1 && reader->depth == 0 && peek(reader) == 0xEF &&
-        !(accept(reader, 0xEF) && accept(reader, 0xBB) && accept(reader, 0xBF)))
-        return unexpected(reader, err, "a byte order mark");
+    int result = reader->state == EXPECT_DOCUMENT ? skip_mark(reader, err) : 0;
+    if (result < 0)
+        return result;
     skip_space(reader);
     mark_token(reader, token);
     if (reader->state == EXPECT_COMMA_OR_END) {

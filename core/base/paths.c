@@ -76,28 +76,46 @@ static char *find_in(char *folder, const char *name)
     return path;
 }
 
+/* The file whose code is running here: the library, or a program that links the core statically.
+ * A program's name without a folder says nothing: the shell found it somewhere in $PATH. */
+static bool own_file(char path[PATH_MAX], struct stat *st)
+{
+    Dl_info info;
+    void *self;
+    char *(*function)(void) = cr_path_build_tree;
+    memcpy(&self, &function, sizeof(self));
+    return dladdr(self, &info) != 0 && info.dli_fname != NULL &&
+           strchr(info.dli_fname, '/') != NULL && realpath(info.dli_fname, path) != NULL &&
+           cr_io_stat(path, st) == 0;
+}
+
+/* Is the marker in `folder`, put there by the user who put the library where it is? Others could
+ * leave one above a library that is installed below a shared folder such as /tmp. */
+static bool has_marker(const char *folder, uid_t owner)
+{
+    struct stat st;
+    char *marker = cr_path_join(folder, MARKER);
+    bool found =
+        marker != NULL && cr_io_stat(marker, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == owner;
+    cr_free(marker);
+    return found;
+}
+
 /* The library lies in BUILD/.libs/libcrayon.so; a program that links the core statically (the unit
  * tests) lies in BUILD/tests/..., so its parents are asked too. */
 char *cr_path_build_tree(void)
 {
-    Dl_info info;
     char file[PATH_MAX];
-    void *self;
-    char *(*function)(void) = cr_path_build_tree;
-    memcpy(&self, &function, sizeof(self));
-    if (dladdr(self, &info) == 0 || info.dli_fname == NULL ||
-        realpath(info.dli_fname, file) == NULL)
+    struct stat st;
+    if (!own_file(file, &st))
         return NULL;
     for (int level = 0; level < 5; level++) {
         char *slash = strrchr(file, '/');
         if (slash == NULL || slash == file)
             return NULL;
         *slash = '\0';
-        char *marker = find_in(cr_strdup(file), MARKER);
-        if (marker != NULL) {
-            cr_free(marker);
+        if (has_marker(file, st.st_uid))
             return cr_strdup(file);
-        }
     }
     return NULL;
 }
@@ -128,6 +146,8 @@ char *cr_path_data(const char *name)
 
 static char *user_folder(const char *variable, const char *fallback)
 {
+    if (cr_is_privileged())
+        return NULL;
     const char *value = getenv(variable);
     if (value != NULL && value[0] == '/')
         return cr_path_join(value, "crayon");

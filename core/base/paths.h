@@ -18,7 +18,7 @@ char *cr_path_source_tree(void);
 char *cr_path_data(const char *name);
 
 /* $XDG_CACHE_HOME/crayon and $XDG_DATA_HOME/crayon with the usual defaults; relative values are
- * ignored. */
+ * ignored. NULL for a privileged process, whose environment is not trusted. */
 char *cr_path_user_cache(void);
 char *cr_path_user_data(void);
 

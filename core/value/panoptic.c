@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include <crayon/memory.h>
 #include <crayon/panoptic.h>
@@ -98,8 +98,8 @@ int cr_panoptic_add(struct cr_panoptic *panoptic, const struct cr_segment *segme
     if (result < 0)
         return result;
     size_t at = position(panoptic, segment->id);
-    for (size_t i = panoptic->count; i > at; i--)
-        panoptic->by_id[i] = panoptic->by_id[i - 1];
+    memmove(&panoptic->by_id[at + 1], &panoptic->by_id[at],
+            (panoptic->count - at) * sizeof(panoptic->by_id[0]));
     panoptic->by_id[at] = panoptic->count;
     panoptic->segments[panoptic->count++] = *segment;
     return 0;

@@ -46,12 +46,16 @@ static int count_elements(int rank, const int64_t *shape, int64_t *elements, str
     if (rank < 0 || rank > CR_TENSOR_MAX_RANK)
         return cr_fail(err, CR_ERR_ARGUMENT, "a tensor of rank %d: at most %d", rank,
                        CR_TENSOR_MAX_RANK);
-    *elements = 1;
+    bool empty = false;
     for (int i = 0; i < rank; i++) {
         if (shape[i] < 0)
             return cr_fail(err, CR_ERR_ARGUMENT, "extent %d of a tensor is %lld, below 0", i,
                            (long long)shape[i]);
-        if (shape[i] != 0 && *elements > (MAX_ELEMENTS - 1) / shape[i])
+        empty |= shape[i] == 0;
+    }
+    *elements = empty ? 0 : 1;
+    for (int i = 0; i < rank && !empty; i++) {
+        if (*elements > (MAX_ELEMENTS - 1) / shape[i])
             return cr_fail(err, CR_ERR_LIMIT, "a tensor of 2^31 elements or more");
         *elements *= shape[i];
     }
@@ -68,7 +72,9 @@ int cr_tensor_create(struct cr_tensor **out, enum cr_dtype dtype, int rank, cons
     int result = count_elements(rank, shape, &elements, err);
     if (result < 0)
         return result;
-    size_t bytes = (size_t)elements * cr_dtype_size(dtype);
+    size_t bytes;
+    if (!cr_size_mul((size_t)elements, cr_dtype_size(dtype), &bytes))
+        return cr_fail_memory(err, SIZE_MAX);
     struct cr_tensor *tensor = cr_calloc(1, sizeof(*tensor));
     if (tensor == NULL || (tensor->data = cr_calloc(1, bytes)) == NULL) {
         cr_free(tensor);

@@ -163,11 +163,13 @@ static union item *claim(struct cr_value *value, enum cr_type type, size_t index
 
 void cr_value_set_image(struct cr_value *value, size_t index, const struct cr_image *image)
 {
+    assert(image != NULL);
     claim(value, CR_TYPE_IMAGE, index)->image = cr_image_ref(image);
 }
 
 void cr_value_set_panoptic(struct cr_value *value, size_t index, const struct cr_panoptic *panoptic)
 {
+    assert(panoptic != NULL);
     claim(value, CR_TYPE_PANOPTIC, index)->panoptic = cr_panoptic_ref(panoptic);
 }
 

@@ -12,7 +12,7 @@
  *   Out values  `*out` is NULL (or untouched, for plain numbers) after a failure.
  *   Sizes       Pictures and grids are (height, width), rows first, as in all shapes.
  *   Threads     Functions are safe to call at the same time on different objects. One object is
- * used by one thread at a time, unless it is immutable: then by any number.
+ *               used by one thread at a time, unless it is immutable: then by any number.
  */
 #ifndef CRAYON_BASE_H
 #define CRAYON_BASE_H

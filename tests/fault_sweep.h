@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* fault_sweep.h: do something again and again while its first, second, third ... call of a kind
+ * fails, until it runs through undisturbed. */
+#ifndef CR_TEST_FAULT_SWEEP_H
+#define CR_TEST_FAULT_SWEEP_H
+
+#include "base/fault.h"
+#include <crayon/error.h>
+
+/* Does the whole thing and cleans up behind itself. Returns 0 or CR_ERR_*, as described in `err`.
+ */
+typedef int (*sweep_run)(void *user, struct cr_error *err);
+/* Looks at what is left after a run, e.g. at files; asserts what has to hold. May be NULL. */
+typedef void (*sweep_check)(void *user, int result);
+
+/* Fail the n-th call of `kind` with the errno value `number`, n = 1, 2, ...; returns the number of
+ * runs that were disturbed. Each run has to report a failure properly, or to succeed all the same,
+ * and to leave no memory behind; the last, undisturbed one has to succeed. */
+int sweep_faults(enum cr_fault_kind kind, int number, sweep_run run, sweep_check check, void *user);
+
+/* Fail only call `n` (from 1) of `kind`, until sweep_disarm(). Was it reached? */
+void sweep_arm(enum cr_fault_kind kind, int number, int n);
+bool sweep_disarm(void);
+
+/* Let cJSON allocate through the core's functions, so that its allocations fail and count too. To
+ * be called before the first tree is made. */
+void sweep_cjson(void);
+
+#endif
