@@ -199,6 +199,9 @@ static int failure(const struct session *session, struct cr_error *err)
 static int check_header(struct session *session, struct cr_error *err)
 {
     const uint8_t *data = session->file->data;
+    if (session->file->size < 8 || png_sig_cmp(data, 0, 8) != 0)
+        return cr_fail(err, CR_ERR_FORMAT, "%s: not a PNG picture, which is needed here",
+                       session->file->name);
     if (session->file->size < 33 || memcmp(data + 12, "IHDR", 4) != 0)
         return cr_fail(err, CR_ERR_FORMAT,
                        "%s: the PNG picture is damaged: its header is %s; fetch it again",
