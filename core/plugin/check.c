@@ -94,8 +94,9 @@ static int check_ports(const struct cr_port *const *ports, bool input, struct cr
     int result = count_list(ports, input ? "inputs" : "outputs", &count, err);
     for (size_t i = 0; i < count && result == 0; i++) {
         result = check_port(ports[i], input, err);
-        if (result == 0 && cr_port_find(ports, ports[i]->name) != ports[i])
-            result = REFUSE("a second one of this name");
+        for (size_t j = 0; j < i && result == 0; j++)
+            if (strcmp(ports[j]->name, ports[i]->name) == 0)
+                result = REFUSE("a second one of this name");
         if (result < 0 && CR_HAS(ports[i], name) && is_name(ports[i]->name, '_'))
             cr_error_prefix(err, "%s \"%s\"", input ? "input" : "output", ports[i]->name);
         else if (result < 0)
@@ -183,8 +184,9 @@ static int check_options(const struct cr_element *element, struct cr_error *err)
     int result = count_list(options, "options", &count, err);
     for (size_t i = 0; i < count && result == 0; i++) {
         result = check_option(options[i], element->state_size, err);
-        if (result == 0 && cr_option_find(options, options[i]->name) != options[i])
-            result = REFUSE("a second one of this name");
+        for (size_t j = 0; j < i && result == 0; j++)
+            if (strcmp(options[j]->name, options[i]->name) == 0)
+                result = REFUSE("a second one of this name");
         if (result < 0 && CR_HAS(options[i], name) && is_name(options[i]->name, '_'))
             cr_error_prefix(err, "option \"%s\"", options[i]->name);
         else if (result < 0)
