@@ -7,7 +7,7 @@
 set -u
 unset CC CRAYON_PACKAGE_MANAGER
 
-echo 1..25
+echo 1..26
 number=0
 scratch=$(mktemp -d "$top_builddir/tests/bootstrap.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -60,7 +60,8 @@ bare_system() {
 # All that a build needs, in name: make writes down its target and prints $summary.
 full_system() {
     bare_system
-    for tool in gcc autoconf autoreconf automake libtoolize pkg-config g++ mandoc dot clang python3; do
+    for tool in gcc autoconf autoreconf automake libtoolize pkg-config g++ mandoc dot clang python3 \
+        llvm-symbolizer xz; do
         stand_in $tool
     done
     stand_in make "cat '$scratch/summary'"
@@ -193,6 +194,15 @@ nothing_ran() {
     exits_with 1 && says "no test ran" && last_line_is "0 passed, 1 failed, 0 skipped"
 }
 check "check: a run without tests fails" nothing_ran
+
+rm -rf "$project/build"
+printf '%s\n' '#!/bin/sh' 'echo "checking for libpng... no"; exit 1' >"$project/configure"
+bootstrap check
+configure_failed() {
+    exits_with 1 && says "checking for libpng... no" &&
+        last_line_is "0 passed, 1 failed, 0 skipped"
+}
+check "check: what cannot be configured is a failure" configure_failed
 
 same_font_folders() {
     for folder in $(grep -o '/[a-z/-]*/fonts[A-Za-z/-]*' "$top_srcdir/m4/crayon.m4"); do
