@@ -9,9 +9,11 @@
 
 #include "base/io.h"
 #include "base/paths.h"
+#include "plugin/check.h"
 #include "plugin/load.h"
 #include "plugin/outcomes.h"
 #include "plugin/probe.h"
+#include "plugin/registry.h"
 #include "plugin/search.h"
 #include "plugin/trust.h"
 
@@ -293,6 +295,22 @@ int cr_registry_create(struct cr_registry **out, const struct cr_registry_params
         cr_registry_destroy(&registry);
     *out = registry;
     return result;
+}
+
+int cr_registry_add_static(struct cr_registry *registry, const struct cr_plugin *plugin,
+                           struct cr_error *err)
+{
+    int result;
+    if ((result = cr_plugin_check(plugin, err)) < 0 ||
+        (result = check_elements(registry, plugin, err)) < 0)
+        return result;
+    struct file *file = add_file(registry, "(built in)", "static.so");
+    if (file == NULL)
+        return cr_fail_memory(err, sizeof(*file));
+    file->name = plugin->name;
+    file->plugin = plugin;
+    registry->files[registry->file_count++] = file;
+    return add_elements(registry, file, err);
 }
 
 void cr_registry_destroy(struct cr_registry **registry)

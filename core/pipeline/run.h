@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* run.h: a run, and what a stage sees of it. */
+#ifndef CR_PIPELINE_RUN_H
+#define CR_PIPELINE_RUN_H
+
+#include "pipeline/pipeline.h"
+
+struct cr_run {
+    struct cr_pipeline *pipeline;
+    struct cr_arena arena;       /* of the arrays below, each with an entry for ... */
+    struct cr_value **inputs;    /* ... an input of the pipeline: as given, or NULL */
+    struct cr_value **results;   /* ... an output: after a successful execution */
+    bool *wanted;                /* ... an output */
+    bool *needed;                /* ... a node */
+    struct cr_value **values;    /* ... a source: while somebody waits for it */
+    size_t *uses;                /* ... a source: wires and wanted outputs that wait for it */
+    struct cr_stage_time *times; /* ... a node that ran */
+    size_t time_count;
+    struct cr_run_hooks hooks;
+    uint64_t seed;
+};
+
+/* One call of open() or run(). */
+struct cr_context {
+    struct cr_run *run;
+    struct cr_node *node;
+    struct cr_arena scratch;
+    struct cr_value **inputs;  /* by port, then by wire; NULL in open() */
+    struct cr_value **outputs; /* by port: what the stage handed over; NULL in open() */
+    size_t first_item;         /* of the slice in the batch */
+    size_t slice, slices;
+    struct cr_error misuse; /* the first rule that the stage broke */
+};
+
+/* Open or run the stage that the context is about. Errors say what is wrong, not where. After a
+ * successful run all wanted outputs are there and as declared. */
+int cr_context_open(struct cr_context *context, struct cr_error *err);
+int cr_context_run(struct cr_context *context, struct cr_error *err);
+
+/* Close the stage if it is open. */
+void cr_node_close(struct cr_node *node);
+
+/* Wires of all input ports together; where the wires of port `port` start among them. */
+size_t cr_node_first_wire(const struct cr_node *node, size_t port);
+
+/* Items start .. start + count - 1 of a batch; batches put one after the other. Sealed. */
+int cr_value_slice(struct cr_value **out, const struct cr_value *value, size_t start, size_t count,
+                   struct cr_error *err);
+int cr_value_join(struct cr_value **out, struct cr_value *const *parts, size_t count,
+                  struct cr_error *err);
+
+#endif
