@@ -205,8 +205,8 @@ configure_failed() {
 check "check: what cannot be configured is a failure" configure_failed
 
 same_font_folders() {
-    for folder in $(grep -o '/[a-z/-]*/fonts[A-Za-z/-]*' "$top_srcdir/m4/crayon.m4"); do
-        grep -qF "$folder" "$top_srcdir/bootstrap" || return 1
+    grep -o '/[a-z/-]*/fonts[A-Za-z/-]*' "$top_srcdir/m4/crayon.m4" | while read -r folder; do
+        grep -qF "$folder" "$top_srcdir/bootstrap" || exit 1
     done
 }
 check "bootstrap looks for the font where configure does" same_font_folders
