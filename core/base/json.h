@@ -66,11 +66,13 @@ int cr_json_fail(const struct cr_json_reader *reader, struct cr_error *err, cons
 
 /* Parse a whole document (validated as above; duplicate keys are an error too). The tree is the
  * caller's: cJSON_Delete(). */
+CR_API
 int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
                   struct cr_error *err);
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err);
 
 /* The member `key` of an object, exact in case; NULL when absent or `object` is no object. */
+CR_API
 cJSON *cr_json_get(const cJSON *object, const char *key);
 
 /* RFC 7396: the result of laying `patch` over `target`. Consumes `target` (may be NULL), copies
@@ -78,15 +80,18 @@ cJSON *cr_json_get(const cJSON *object, const char *key);
 cJSON *cr_json_merge(cJSON *target, const cJSON *patch);
 
 /* Is it a whole number that int64 holds exactly (|x| <= 2^53)? */
+CR_API
 bool cr_json_is_integer(const cJSON *item);
 
 /* "an object", "a string", ... for messages. */
+CR_API
 const char *cr_json_kind(const cJSON *item);
 
 /* Append "/key" with ~ and / escaped (RFC 6901). */
 void cr_json_pointer_add(struct cr_text *pointer, const char *key);
 
 /* Append a string as JSON, in quotes. */
+CR_API
 void cr_json_quote(struct cr_text *text, const char *string);
 
 #endif

@@ -13,7 +13,9 @@ struct cr_nearest {
     size_t distance;
 };
 
+CR_API
 void cr_nearest_init(struct cr_nearest *nearest, const char *wanted);
+CR_API
 void cr_nearest_offer(struct cr_nearest *nearest, const char *name);
 
 #endif

@@ -21,9 +21,11 @@ int cr_option_store(const struct cr_option *option, const cJSON *value, const ch
 
 /* The default as a new tree; NULL in `*out` when the option has none. CR_ERR_FORMAT when the
  * declaration's text is no valid value: the plugin's mistake, refused when it is loaded. */
+CR_API
 int cr_option_default(const struct cr_option *option, cJSON **out, struct cr_error *err);
 
 /* What may be written, for people: "a whole number, 1..100", "exact or fast", "a path". */
+CR_API
 void cr_option_describe(const struct cr_option *option, struct cr_text *text);
 
 /* The declaration with this name, or NULL; `options` may be NULL. The same for ports. */

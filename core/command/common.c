@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/common.h"
+
+#define LINE_WIDTH 79
+
+/* ---- Results ---- */
+
+static int output_errno; /* of the first write to standard output that failed */
+
+static void note_output_failure(bool failed)
+{
+    if (failed && output_errno == 0)
+        output_errno = errno != 0 ? errno : EIO;
+}
+
+int print(const char *format, ...)
+{
+    progress_clear();
+    va_list args;
+    va_start(args, format);
+    int count = vprintf(format, args);
+    note_output_failure(count < 0);
+    va_end(args);
+    return count;
+}
+
+void print_bytes(const char *bytes, size_t count)
+{
+    progress_clear();
+    note_output_failure(fwrite(bytes, 1, count, stdout) != count);
+}
+
+bool print_text(struct cr_text *text)
+{
+    bool complete = !text->failed;
+    if (complete)
+        print_bytes(text->data != NULL ? text->data : "", text->size);
+    else
+        say_error("out of memory");
+    cr_text_finish(text);
+    return complete;
+}
+
+/* Columns of the first `bytes` bytes of UTF-8. */
+static size_t columns(const char *text, size_t bytes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++)
+        count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+void print_wrapped(const char *text, size_t column, size_t indent)
+{
+    bool first = true;
+    for (text += strspn(text, " \n"); *text != '\0'; text += strspn(text, " \n")) {
+        size_t bytes = strcspn(text, " \n"), width = columns(text, bytes);
+        if (!first && column + 1 + width > LINE_WIDTH) {
+            print("\n%*s", (int)indent, "");
+            column = indent;
+        } else if (!first) {
+            print(" ");
+            column++;
+        }
+        print_bytes(text, bytes);
+        column += width;
+        text += bytes;
+        first = false;
+    }
+    print("\n");
+}
+
+bool flush_output(void)
+{
+    note_output_failure(fflush(stdout) != 0);
+    return output_errno == 0;
+}
+
+int finish_output(int code)
+{
+    progress_clear();
+    flush_output();
+    if (output_errno == 0)
+        return code;
+    if (output_errno != EPIPE) /* whoever read it has seen enough */
+        say_error("cannot write to standard output: %s", strerror(output_errno));
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
+bool output_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO) == 1;
+}
+
+/* ---- Messages ---- */
+
+static bool terminal_is_capable(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+static bool wants_color(void)
+{
+    static int answer = -1;
+    if (answer < 0)
+        answer = terminal_is_capable() && getenv("NO_COLOR") == NULL;
+    return answer;
+}
+
+void say(enum say_kind kind, const char *format, va_list args)
+{
+    static const struct {
+        const char *color, *word;
+    } kinds[] = {
+        [SAY_PLAIN] = {"", ""},
+        [SAY_NOTE] = {"\033[1m", "note: "},
+        [SAY_WARNING] = {"\033[1;33m", "warning: "},
+        [SAY_ERROR] = {"\033[1;31m", "error: "},
+    };
+    progress_clear();
+    flush_output(); /* so that a terminal shows both in the order in which they came */
+    bool color = wants_color() && kind != SAY_PLAIN;
+    flockfile(stderr);
+    fprintf(stderr, "crayon: %s%s%s", color ? kinds[kind].color : "", kinds[kind].word,
+            color ? "\033[0m" : "");
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    funlockfile(stderr);
+}
+
+#define SAY(kind)                                                                                  \
+    va_list args;                                                                                  \
+    va_start(args, format);                                                                        \
+    say((kind), format, args);                                                                     \
+    va_end(args)
+
+void say_plain(const char *format, ...)
+{
+    SAY(SAY_PLAIN);
+}
+
+void say_note(const char *format, ...)
+{
+    SAY(SAY_NOTE);
+}
+
+void say_error(const char *format, ...)
+{
+    SAY(SAY_ERROR);
+}
+
+static void say_warning(const char *format, ...) CR_PRINTF(1, 2);
+
+static void say_warning(const char *format, ...)
+{
+    SAY(SAY_WARNING);
+}
+
+int say_failure(const struct cr_error *err)
+{
+    if (err->code == CR_ERR_CANCELLED && stop_signal() != 0) {
+        say_plain(stop_signal() == SIGINT ? "interrupted" : "terminated");
+        return 128 + stop_signal();
+    }
+    say_error("%s", err->message);
+    return EXIT_FAILED;
+}
+
+static void write_log(void *user, enum cr_log_level level, const char *subject, const char *message)
+{
+    (void)user;
+    if (level == CR_LOG_ERROR)
+        say_error("%s: %s", subject, message);
+    else if (level == CR_LOG_WARNING)
+        say_warning("%s: %s", subject, message);
+    else
+        say_plain("%s: %s", subject, message);
+}
+
+const struct cr_log *message_log(enum cr_log_level level)
+{
+    static struct cr_log log = {.write = write_log};
+    log.level = level;
+    return &log;
+}
+
+static bool progress_shown;
+
+void progress_show(const char *stage, double done)
+{
+    static int capable = -1;
+    if (capable < 0)
+        capable = terminal_is_capable();
+    if (!capable)
+        return;
+    fprintf(stderr, "\r\033[Kcrayon: %s %.0f %%", stage, 100 * done);
+    fflush(stderr);
+    progress_shown = true;
+}
+
+void progress_clear(void)
+{
+    if (!progress_shown)
+        return;
+    progress_shown = false;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+}
+
+/* ---- Signals ---- */
+
+/* C promises that a handler may write a volatile sig_atomic_t; hooks want the flag as an int. */
+static volatile sig_atomic_t stop;
+_Static_assert(_Generic((sig_atomic_t)0, int : 1, default : 0), "sig_atomic_t is an int");
+
+static void on_signal(int number)
+{
+    if (stop != 0)
+        _exit(128 + number);
+    stop = number;
+}
+
+void catch_signals(void)
+{
+    /* No SA_RESTART: waiting for input ends too. A signal that was ignored stays so (nohup). */
+    static const int numbers[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction action = {.sa_handler = on_signal}, before;
+        sigemptyset(&action.sa_mask);
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
+int stop_signal(void)
+{
+    return stop;
+}
+
+const volatile int *stop_flag(void)
+{
+    return &stop;
+}
+
+/* ---- Pipelines ---- */
+
+int session_open(struct session *session, const char *plugin_path, const struct cr_log *log,
+                 struct cr_error *err)
+{
+    struct cr_registry_params params = {.path = plugin_path, .log = log};
+    return cr_registry_create(&session->registry, &params, err);
+}
+
+void say_finding(const struct cr_finding *finding)
+{
+    char *text = cr_finding_text(finding);
+    const char *shown = text != NULL ? text : finding->message;
+    if (finding->severity == CR_SEVERITY_NOTE)
+        say_note("%s", shown);
+    else
+        say_error("%s", shown);
+    cr_free(text);
+}
+
+void say_findings(const struct cr_report *report, bool notes)
+{
+    for (size_t i = 0; i < cr_report_count(report); i++) {
+        const struct cr_finding *finding = cr_report_get(report, i);
+        if (notes || finding->severity != CR_SEVERITY_NOTE)
+            say_finding(finding);
+    }
+}
+
+int session_load(struct session *session, const char *path, const struct strings *sets, bool quiet)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_report *report = cr_report_create();
+    int code = EXIT_OK;
+    if (report == NULL) {
+        say_error("out of memory");
+        return EXIT_FAILED;
+    }
+    int result = cr_pipeline_load(&session->pipeline, session->registry, path, sets->items,
+                                  sets->count, report, &err);
+    say_findings(report, !quiet);
+    if (result < 0)
+        code = cr_report_errors(report) > 0 ? EXIT_FAILED : say_failure(&err);
+    cr_report_destroy(&report);
+    return code;
+}
+
+void session_close(struct session *session)
+{
+    cr_pipeline_destroy(&session->pipeline);
+    cr_registry_destroy(&session->registry);
+}

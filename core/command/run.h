@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* run.h: what `crayon run` and its --batch share. */
+#ifndef CR_COMMAND_RUN_H
+#define CR_COMMAND_RUN_H
+
+#include "command/common.h"
+#include "command/request.h"
+
+struct run_settings {
+    const char *image, *prompt;
+    struct strings in, out, set;
+    const char *plugin_path;
+    const char *batch;
+    struct number seed;
+    bool json, quiet, verbose;
+};
+
+/* Everything that a run knows: the wishes, the loaded pipeline, the inputs and outputs. */
+struct run {
+    const struct run_settings *settings;
+    struct session session;
+    struct request request;
+    const struct cr_log *log;
+    bool stream;           /* print text as it comes */
+    const char *streamed;  /* the output that was chosen for that; NULL: none yet */
+    struct cr_text so_far; /* what it said */
+};
+
+/* Run the items of settings->batch, one line each. The inputs of `run->request` count for every
+ * item that does not bring its own. */
+int run_batch(struct run *run);
+
+#endif

@@ -1,0 +1,255 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# crayon run: inputs, outputs, results, mistakes, signals.
+# shellcheck disable=SC2154,SC2016 # top_srcdir and top_builddir come from tests/Makefile.inc; eval
+. "$top_srcdir/tests/cli/command-lib.sh"
+
+cat >speak.json <<'END'
+{ "crayon": 1, "inputs": { "prompt": "text" },
+  "stages": { "speak": { "use": "test-speak", "in": { "prompt": "@prompt" } } },
+  "outputs": { "answer": "speak.text" } }
+END
+cat >two.json <<'END'
+{ "crayon": 1, "inputs": { "prompt": "text", "more": "text" },
+  "stages": { "one": { "use": "test-speak", "in": { "prompt": "@prompt" } },
+              "two": { "use": "test-speak", "in": { "prompt": "@more" } } },
+  "outputs": { "first": "one.text", "second": "two.text" } }
+END
+cat >wait.json <<'END'
+{ "crayon": 1, "inputs": { "prompt": "text" },
+  "stages": { "wait": { "use": "test-wait", "in": { "prompt": "@prompt" } },
+              "values": { "use": "test-values" } },
+  "outputs": { "done": "wait.text", "picture": "values.image" } }
+END
+cat >values.json <<'END'
+{ "crayon": 1,
+  "stages": { "v": { "use": "test-values" } },
+  "outputs": { "image": "v.image", "panoptic": "v.panoptic", "f32": "v.f32", "f16": "v.f16",
+               "i32": "v.i32", "u8": "v.u8", "tokens": "v.tokens" } }
+END
+cat >ports.json <<'END'
+{ "crayon": 1, "inputs": { "image": "image", "map": "panoptic" },
+  "stages": { "v": { "use": "test-values", "in": { "image": "@image", "panoptic": "@map" } } },
+  "outputs": { "image": "v.image" } }
+END
+cat >tensor.json <<'END'
+{ "crayon": 1, "inputs": { "x": "tensor" }, "stages": { "v": { "use": "test-values" } }, "outputs": { "x": "@x" } }
+END
+printf 'first\nsecond\n\n' >text
+printf 'caf\351\n' >latin1
+printf 'a\0b' >nul
+
+run() {
+    crayon run --plugin-path "$stages" "$@"
+}
+same() {
+    cmp -s "$1" "$2"
+}
+
+# --- Texts ---------------------------------------------------------------------------------------
+
+run speak.json --prompt hello
+ok "a text input and a text output" is 0 "you said: hello" ""
+run --in prompt=a=b speak.json
+ok "--in; the value may hold an equals sign" is 0 "you said: a=b" ""
+run speak.json --prompt=
+ok "an empty text" eval 'printf "you said: \n" >want && same want "$out" && [ $status = 0 ]'
+run speak.json --prompt @text
+ok "a text from a file, less one newline" eval \
+    'printf "you said: first\nsecond\n\n" >want && same want "$out"'
+run speak.json --prompt @@text
+ok "@@ is an @" is 0 "you said: @text" ""
+printf 'from afar\n' | "$top_builddir/crayon" run --plugin-path "$stages" speak.json --prompt @- \
+    >"$out" 2>"$err"
+status=$?
+ok "a text from standard input" is 0 "you said: from afar" ""
+run two.json --prompt a --in more=b
+ok "several texts have their names" is 0 "first: you said: a
+second: you said: b" ""
+run speak.json --prompt x --set speak.null=true
+ok "a null text is a note" is 0 "" "crayon: note: answer is null: there is no text"
+run speak.json --prompt x --set speak.null=true --quiet
+ok "not with --quiet" is 0 "" ""
+run speak.json --prompt x --set speak.stream=true
+ok "text that comes in parts is printed once" is 0 "you said: x" ""
+run speak.json --prompt x --set speak.stream=true --set speak.retract=true
+ok "text that is taken back is said again" is 0 "you said: no
+you said: x" ""
+run speak.json --prompt x --seed 18446744073709551615 --set speak.seed=true
+ok "--seed" is 0 "18446744073709551615" ""
+run two.json --prompt a --in more=b --out second=second.txt
+ok "a text goes to its file, the other is printed" eval \
+    'is 0 "you said: a" "" && printf "you said: b\n" >want && same want second.txt'
+run two.json --prompt a --in more=b --out second=-
+ok "- is standard output, for one alone" is 0 "you said: b" ""
+
+# --- What is wrong with inputs -------------------------------------------------------------------
+
+run two.json
+ok "missing inputs" misused run \
+    "the pipeline needs prompt: --prompt TEXT; more: --in more=TEXT"
+run ports.json
+ok "missing files" misused run "the pipeline needs image: --image FILE; map: --in map=@FILE"
+run two.json --in promt=x
+ok "an unknown input, with the nearest" misused run 'the pipeline two has no input "promt"; did you mean "prompt"? inputs: prompt (text), more (text)'
+run values.json --prompt x
+ok "an input where there are none" misused run \
+    'the pipeline values has no input "prompt"; inputs: none'
+run speak.json --prompt a --in prompt=b
+ok "an input given twice" misused run "the input prompt is given twice"
+run speak.json --in prompt
+ok "an input without a value" misused run "--in prompt: NAME=VALUE is needed"
+run speak.json --in =x
+ok "an input without a name" misused run "--in =x: NAME=VALUE is needed"
+run speak.json --prompt @nowhere
+ok "a text file that is not there" fails 1 \
+    "crayon: error: input prompt: nowhere: cannot open: No such file or directory"
+run speak.json --prompt @latin1
+ok "a text file that is not UTF-8" fails 1 \
+    "crayon: error: input prompt: latin1: byte 4 is not UTF-8; a text is needed here"
+run speak.json --prompt @nul
+ok "a text file with a NUL" fails 1 \
+    "crayon: error: input prompt: nul: holds a NUL byte; a text is needed here"
+run speak.json --prompt "$(printf '\300\200')"
+ok "an argument that is not UTF-8" fails 1 \
+    "crayon: error: input prompt: the text: byte 1 is not UTF-8; a text is needed here"
+run ports.json --image text --in map=@nowhere.json --out image=x.png
+ok "an image that is none" eval '[ $status = 1 ] && holds "$err" "crayon: error: input image: text: "'
+run tensor.json --in x=1 --out x=x.json --quiet
+ok "a tensor" fails 1 \
+    "crayon: error: input x: a tensor cannot be given here, only an image, a panoptic map or a text"
+
+# --- Files ---------------------------------------------------------------------------------------
+
+run wait.json --prompt x
+ok "outputs that nobody asked for are named" is 0 waited "crayon: also: picture (image): --out picture=FILE.png"
+run wait.json --prompt x --quiet
+ok "not with --quiet" is 0 waited ""
+run values.json
+ok "no output at all" misused run "the pipeline values has no text output; ask for another: image (image): --out image=FILE.png, panoptic (panoptic): --out panoptic=FILE.png, f32 (tensor): --out f32=FILE.json, f16 (tensor): --out f16=FILE.json, i32 (tensor): --out i32=FILE.json, u8 (tensor): --out u8=FILE.json, tokens (tokens): --out tokens=FILE.json"
+run values.json --out f32=f32.json --out f16=f16.json --out i32=i32.json --out u8=u8.json \
+    --out tokens=tokens.json --out image=image.png --out panoptic=panoptic.png
+ok "a file for each type" eval 'is 0 "" "" && json f32.json f16.json i32.json u8.json tokens.json panoptic.json &&
+    [ -s image.png ] && [ -s panoptic.png ]'
+cat f32.json f16.json i32.json u8.json tokens.json >numbers
+cat >want <<'END'
+[[[0.5,-1.00000001e-10],[16777216,0]]]
+[[[1,-2],[5.96046448e-08,null]]]
+[[[-2147483648,-1],[0,2147483647]]]
+[[[0,1],[254,255]]]
+[1,517,2]
+END
+ok "numbers are nested lists" same want numbers
+run values.json --out image=-
+ok "an image on standard output is a PNG" eval \
+    '[ $status = 0 ] && [ ! -s "$err" ] && cmp -s "$out" image.png'
+run ports.json --image image.png --in map=@panoptic.json --out image=again.jpg
+ok "an image and a panoptic map as inputs" eval 'is 0 "" "" && [ -s again.jpg ]'
+run ports.json --image @image.png --in map=panoptic.json --out image=again.png
+ok "with and without @" eval 'is 0 "" "" && cmp -s again.png image.png'
+"$top_builddir/crayon" run --plugin-path "$stages" ports.json --image - --in map=panoptic.json \
+    --out image=again.png <image.png >"$out" 2>"$err"
+status=$?
+ok "an image from standard input" eval '[ $status = 0 ]'
+
+run values.json --out imag=x.png
+ok "an unknown output, with the nearest" eval '[ $status = 2 ] && holds "$err" \
+    "crayon: error: the pipeline values has no output \"imag\"; did you mean \"image\"? outputs: image (image), "'
+run values.json --out image=x.gif
+ok "a suffix that is no image" misused run \
+    "x.gif: image is an image; its file name ends with .png, .jpg or .jpeg"
+run values.json --out panoptic=x.jpg
+ok "a suffix that is no panoptic map" misused run "x.jpg: panoptic is a panoptic map; its file name ends with .png, and a .json file is written beside it"
+run values.json --out f32=x.npy
+ok "a suffix that is no tensor" misused run "x.npy: f32 is a tensor; its file name ends with .json"
+run values.json --out tokens=.json
+ok "a suffix alone" misused run ".json: tokens is tokens; its file name ends with .json"
+run values.json --out f32=a.json --out f32=b.json
+ok "an output that is written twice" misused run "f32 is written twice: to a.json and to b.json"
+run values.json --out f32=a.json --out f16=a.json
+ok "a file that is written twice" misused run "f32 and f16 are both written to a.json"
+run values.json --out f32=- --out f16=-
+ok "standard output for two" misused run "f32 and f16 are both written to standard output"
+run values.json --out panoptic=-
+ok "standard output for two files" misused run \
+    "panoptic is a panoptic map, which is two files: standard output cannot take it"
+run values.json --out f32=nowhere/a.json
+ok "a folder that is not there" misused run "nowhere/a.json: there is no folder nowhere"
+run values.json --out f32=
+ok "an empty file name" misused run "f32: the file name is empty"
+run values.json --out f32
+ok "an output without a file" misused run "--out f32: NAME=FILE is needed"
+run values.json --json --out f32=-
+ok "standard output for --json, too" misused run "--json and --out f32=- both want standard output"
+
+# --- Failures ------------------------------------------------------------------------------------
+
+echo precious >kept.png
+run wait.json --prompt x --set wait.fail=true --out picture=kept.png
+ok "a stage that fails" eval '[ $status = 1 ] && [ ! -s "$out" ] && holds "$err" "crayon: error: " && holds "$err" "told to fail"'
+ok "files are as they were" eval '[ "$(cat kept.png)" = precious ]'
+run nowhere.json --prompt x
+ok "a pipeline that is not there" eval '[ $status = 1 ] && [ ! -s "$out" ] && holds "$err" "crayon: error: nowhere.json: "'
+run speak.json --prompt x --set speak.nonsense=1 --set speak.null=2
+ok "every mistake of a pipeline" eval '[ $status = 1 ] && [ ! -s "$out" ] && [ "$(grep -c "^crayon: error: " "$err")" = 2 ]'
+if [ -w /dev/full ]; then
+    "$top_builddir/crayon" run --plugin-path "$stages" speak.json --prompt x >/dev/full 2>"$err"
+    status=$?
+    ok "a full disk" eval ': >"$out"; fails 1 "crayon: error: cannot write to standard output: No space left on device"'
+else
+    skip "a full disk" "there is no /dev/full"
+fi
+
+# --- Machines ------------------------------------------------------------------------------------
+
+run two.json --prompt 'say "a"' --in more=b --set two.null=true --json
+sed 's/_seconds":[0-9.]*/_seconds":0/g; s/"seconds":[0-9.]*/"seconds":0/' "$out" >plain
+cat >want <<'END'
+{"crayon":1,"pipeline":"two","outputs":{"first":"you said: say \"a\"","second":null},"stages":[{"name":"one","open_seconds":0,"run_seconds":0},{"name":"two","open_seconds":0,"run_seconds":0}],"seconds":0}
+END
+ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && same want plain'
+run values.json --json --out panoptic=p.png --out u8=u.json
+ok "--json names files" eval '[ $status = 0 ] && json "$out" && holds "$out" \
+    "\"outputs\":{\"panoptic\":{\"file\":\"p.png\",\"json\":\"p.json\"},\"u8\":{\"file\":\"u.json\"}}"'
+run speak.json --prompt x --verbose
+ok "--verbose tells times" eval \
+    '[ $status = 0 ] && grep -q "^crayon: speak: opened in [0-9.]* s, ran in [0-9.]* s$" "$err"'
+
+# --- Terminals -----------------------------------------------------------------------------------
+
+terminal() {
+    script -qec "'$top_builddir/crayon' run --plugin-path '$stages' speak.json --prompt x --set speak.null=true" \
+        /dev/null >"$out" 2>"$err" </dev/null
+    status=$?
+}
+escape=$(printf '\033')
+if script -qec true /dev/null >"$out" 2>&1 </dev/null; then
+    TERM=xterm terminal
+    ok "colour on a terminal" holds "$out" "${escape}[1mnote: "
+    NO_COLOR=1 TERM=xterm terminal
+    ok "not with NO_COLOR" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "${escape}[1m"'
+    TERM=dumb terminal
+    ok "nor on a dumb terminal" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "$escape"'
+else
+    skip "colour on a terminal" "script is not here"
+fi
+
+# --- Signals -------------------------------------------------------------------------------------
+
+interrupted() {
+    rm -f mark
+    signalled "$1" "$2" mark run --plugin-path "$stages" wait.json --prompt x \
+        --set wait.mark=mark --set wait.seconds=20 --set "wait.stubborn=$3" --out picture=kept.png
+}
+if reaches INT && reaches TERM; then
+    interrupted INT 1 false
+    ok "Ctrl-C" fails 130 "crayon: interrupted"
+    interrupted TERM 1 false
+    ok "SIGTERM" fails 143 "crayon: terminated"
+    interrupted INT 2 true
+    ok "a second Ctrl-C ends at once" fails 130 ""
+    ok "files are as they were" eval '[ "$(cat kept.png)" = precious ]'
+else
+    skip "signals" "somebody above ignores them"
+fi
+plan
