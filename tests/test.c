@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <ftw.h>
+#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,25 @@ const char *shared_path(const char *name)
     if (access(path, R_OK) != 0)
         skip_because("%s is not there", path);
     return path;
+}
+
+/* The C library remembers which locales it did not find, so one that has to be made is made first.
+ */
+void use_locale(const char *name)
+{
+    static bool made;
+    const char *utf8 = keep("%s.UTF-8", name);
+    setlocale(LC_ALL, "C");
+    if (!made && setlocale(LC_ALL, utf8) != NULL)
+        return;
+    const char *command =
+        keep("localedef -i %s -f UTF-8 '%s' >'%s' 2>&1", name, scratch(utf8), scratch("localedef"));
+    if (system(command) != 0)
+        skip_because("there is no locale %s, and localedef cannot make it", utf8);
+    setenv("LOCPATH", test_folder(), 1);
+    made = true;
+    if (setlocale(LC_ALL, utf8) == NULL)
+        skip_because("the locale %s cannot be used", utf8);
 }
 
 void write_test_file(const char *path, const void *data, size_t size)

@@ -33,6 +33,10 @@ const char *source_path(const char *name);
 /* A file of ../shared; skips the test, with the reason, when it is not there. */
 const char *shared_path(const char *name);
 
+/* Set the locale `name` ("de_DE": a decimal comma), made with localedef where it is not installed;
+ * skips the test when that fails too. setlocale(LC_ALL, "C") ends it. */
+void use_locale(const char *name);
+
 /* Write and read whole files with stdio, behind the library's back; they fail the test when they
  * cannot. `size` may be NULL. What read_test_file() returns ends with a NUL. */
 void write_test_file(const char *path, const void *data, size_t size);
