@@ -188,10 +188,8 @@ static int decode(struct session *session, int *orientation, struct cr_error *er
                            (int32_t)session->reader.image_width};
     if ((result = cr_image_create(&session->image, size, err)) < 0)
         return result;
-    if (!attempt(session, read_rows))
-        return failure(session, err);
-    *orientation = orientation_of(session);
-    return 0;
+    *orientation = orientation_of(session); /* reading to the end frees the markers */
+    return attempt(session, read_rows) ? 0 : failure(session, err);
 }
 
 int cr_jpeg_decode(struct cr_image **out, int *orientation, const struct cr_encoded *file,

@@ -187,7 +187,7 @@ static int failure(const struct session *session, struct cr_error *err)
     if (session->no_memory)
         return cr_fail(err, CR_ERR_MEMORY, "%s: out of memory while the PNG picture was read",
                        session->file->name);
-    if (session->row > 0)
+    if (session->row > 0 && session->row < session->height)
         return cr_fail(err, CR_ERR_FORMAT,
                        "%s: the PNG picture is damaged in row %u of %u: %s; fetch it again",
                        session->file->name, session->row + 1, session->height, session->message);
