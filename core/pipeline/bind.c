@@ -269,14 +269,22 @@ bool cr_check_connected(const struct cr_check *check, const char *port)
     for (size_t i = 0; i < node->output_count; i++)
         if (strcmp(node->outputs[i].name, port) == 0)
             return node->outputs[i].wires > 0;
-    assert(!"a port that the element declares");
+    assert(false && "a port that the element declares");
     return false;
 }
 
-bool cr_check_given(const struct cr_check *check, const char *option)
+/* The effective pipeline, which writes all defaults out, has to be as good as the original. */
+bool cr_check_given(const struct cr_check *check, const char *name)
 {
-    assert(cr_option_find(check->node->element->options, option) != NULL);
-    return cr_json_get(check->node->json, option) != NULL;
+    const struct cr_option *option = cr_option_find(check->node->element->options, name);
+    assert(option != NULL && "an option that the element declares");
+    const cJSON *value = cr_json_get(check->node->json, name);
+    cJSON *initial = NULL;
+    if (value != NULL && cr_option_default(option, &initial, NULL) < 0)
+        check->checker->no_memory = true;
+    bool given = value != NULL && !(initial != NULL && cJSON_Compare(value, initial, true));
+    cJSON_Delete(initial);
+    return given;
 }
 
 void cr_check_problem(struct cr_check *check, const char *key, const char *format, ...)
