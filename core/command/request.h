@@ -4,8 +4,7 @@
 #ifndef CR_COMMAND_REQUEST_H
 #define CR_COMMAND_REQUEST_H
 
-#include <cjson/cJSON.h>
-
+#include "base/json.h"
 #include "command/command.h"
 
 struct feed {
