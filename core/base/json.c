@@ -74,10 +74,11 @@ static int check_keys(struct builder *builder, struct cr_error *err)
 {
     size_t start = builder->first_key[builder->depth];
     size_t count = builder->key_count - start;
-    struct key *keys = builder->keys + start;
     builder->key_count = start;
-    if (count > 1)
-        qsort(keys, count, sizeof(*keys), compare_keys);
+    if (count < 2)
+        return 0;
+    struct key *keys = builder->keys + start;
+    qsort(keys, count, sizeof(*keys), compare_keys);
     for (size_t i = 1; i < count; i++)
         if (strcmp(keys[i - 1].name, keys[i].name) == 0)
             return fail_duplicate(builder, &keys[i - 1], err);
