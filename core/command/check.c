@@ -8,13 +8,14 @@
 struct check_settings {
     struct strings set;
     const char *plugin_path;
-    bool json;
+    bool print, json;
 };
 
 #define MEMBER(name) offsetof(struct check_settings, name)
 
 static const struct option check_options[] = {
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipelines"},
+    {"print", OPTION_FLAG, MEMBER(print), NULL, "print the pipelines as they take effect"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print what was found as one JSON object"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
@@ -65,13 +66,6 @@ static void print_verdict(const struct checked *checked)
 }
 
 /* ---- For machines ---- */
-
-static void add_member(struct cr_text *json, const char *key, const char *value)
-{
-    cr_json_quote(json, key);
-    cr_text_add(json, ":");
-    cr_json_quote(json, value);
-}
 
 static void add_findings(struct cr_text *json, const struct cr_report *report)
 {
@@ -148,6 +142,18 @@ static void add_checked(struct cr_text *json, const struct checked *checked)
 
 /* ---- The command ---- */
 
+static int print_effective(const struct cr_pipeline *pipeline)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    char *text = NULL;
+    if (cr_pipeline_print(pipeline, &text, &err) < 0)
+        return say_failure(&err);
+    size_t length = strlen(text);
+    print("%s%s", text, length > 0 && text[length - 1] == '\n' ? "" : "\n");
+    cr_free(text);
+    return EXIT_OK;
+}
+
 /* A file that cannot be loaded for a reason outside of it has that as its finding. */
 static void load(struct checked *checked, const struct session *session, const struct strings *sets)
 {
@@ -172,7 +178,10 @@ static int check_file(const struct check_settings *settings, const struct sessio
         add_checked(json, &checked);
     } else {
         say_findings(checked.report, true);
-        print_verdict(&checked);
+        if (!settings->print)
+            print_verdict(&checked);
+        else if (checked.pipeline != NULL)
+            code = print_effective(checked.pipeline);
     }
     cr_pipeline_destroy(&checked.pipeline);
     cr_report_destroy(&checked.report);
@@ -184,6 +193,8 @@ static int run_check(const void *settings_, const struct strings *operands)
     const struct check_settings *settings = settings_;
     struct cr_error err = CR_ERROR_INIT;
     struct session session = {.registry = NULL};
+    if (settings->print && settings->json)
+        return usage_error(&command_check, "--print and --json exclude each other");
     if (session_open(&session, settings->plugin_path, message_log(CR_LOG_WARNING), &err) < 0)
         return say_failure(&err);
     struct cr_text json = CR_TEXT_INIT;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "command/common.h"
 
 #define LINE_WIDTH 79
@@ -45,6 +46,13 @@ bool print_text(struct cr_text *text)
         say_error("out of memory");
     cr_text_finish(text);
     return complete;
+}
+
+void add_member(struct cr_text *json, const char *key, const char *value)
+{
+    cr_json_quote(json, key);
+    cr_text_add(json, ":");
+    cr_json_quote(json, value);
 }
 
 /* Columns of the first `bytes` bytes of UTF-8. */
@@ -217,19 +225,19 @@ void progress_clear(void)
 /* ---- Signals ---- */
 
 /* C promises that a handler may write a volatile sig_atomic_t; hooks want the flag as an int. */
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, patient;
 _Static_assert(_Generic((sig_atomic_t)0, int : 1, default : 0), "sig_atomic_t is an int");
 
 static void on_signal(int number)
 {
-    if (stop != 0)
+    if (stop != 0 || !patient)
         _exit(128 + number);
     stop = number;
 }
 
 void catch_signals(void)
 {
-    /* No SA_RESTART: waiting for input ends too. A signal that was ignored stays so (nohup). */
+    /* No SA_RESTART: waiting for input ends, too. A signal that was ignored stays so (nohup). */
     static const int numbers[] = {SIGINT, SIGTERM};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         struct sigaction action = {.sa_handler = on_signal}, before;
@@ -237,6 +245,11 @@ void catch_signals(void)
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     }
+}
+
+void defer_signals(void)
+{
+    patient = 1;
 }
 
 int stop_signal(void)

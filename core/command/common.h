@@ -14,6 +14,8 @@ int print(const char *format, ...) CR_PRINTF(1, 2);
 void print_bytes(const char *bytes, size_t count);
 /* Print a collected text; false, with a message, when memory ran out while it grew. */
 bool print_text(struct cr_text *text);
+/* Append "key":"value" to a JSON object. */
+void add_member(struct cr_text *json, const char *key, const char *value);
 /* Break `text` at spaces so that no line is longer than 79 columns; the first line starts at column
  * `column`, the others are indented by `indent`. Ends the last line. */
 void print_wrapped(const char *text, size_t column, size_t indent);
@@ -49,8 +51,10 @@ void progress_clear(void);
 
 /* ---- Signals ---- */
 
-/* SIGINT and SIGTERM only set a flag the first time; the second one ends the program at once. */
+/* SIGINT and SIGTERM end the program with 130 or 143. After defer_signals() the first one only sets
+ * a flag, so that work can be ended in order. */
 void catch_signals(void);
+void defer_signals(void);
 int stop_signal(void); /* 0: none came */
 const volatile int *stop_flag(void);
 

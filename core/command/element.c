@@ -79,7 +79,6 @@ static bool print_options(const struct cr_option *const *options)
         if (text.failed)
             return print_text(&text);
         cr_text_finish(&text);
-        text = (struct cr_text)CR_TEXT_INIT;
     }
     return true;
 }
@@ -97,7 +96,6 @@ bool element_print(const struct cr_element *element, const struct cr_plugin *plu
         print("\n");
         print_wrapped(paragraph.data, 0, 0);
         cr_text_finish(&paragraph);
-        paragraph = (struct cr_text)CR_TEXT_INIT;
     }
     cr_text_finish(&paragraph);
     print_ports("inputs", element->inputs);
@@ -106,12 +104,6 @@ bool element_print(const struct cr_element *element, const struct cr_plugin *plu
 }
 
 /* ---- JSON ---- */
-
-static void add_member(struct cr_text *json, const char *key, const char *value)
-{
-    cr_text_printf(json, "\"%s\":", key);
-    cr_json_quote(json, value);
-}
 
 static void add_ports(struct cr_text *json, const char *key, const struct cr_port *const *ports)
 {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "command/common.h"
 #include "command/request.h"
 
 #define MAX_TEXT (16u << 20)
@@ -22,9 +21,7 @@ static int read_standard_input(size_t limit, char **data, size_t *size, struct c
         cr_text_append(&text, block, got);
     } while (got == sizeof(block) && text.size <= limit && !text.failed);
     int result = 0;
-    if (ferror(stdin) && stop_signal() != 0)
-        result = cr_fail(err, CR_ERR_CANCELLED, "standard input: interrupted");
-    else if (ferror(stdin))
+    if (ferror(stdin))
         result = cr_fail_errno(err, errno, "standard input: cannot read");
     else if (text.size > limit)
         result =

@@ -8,7 +8,7 @@
 #include "command/common.h"
 #include "command/options.h"
 
-const struct command *const commands[] = {&command_run, &command_check,
+const struct command *const commands[] = {&command_run, &command_check, &command_graph,
                                           &command_plugins, NULL};
 
 /* A stream that the caller closed must not become the number of a file that is opened later, or

@@ -52,12 +52,19 @@ static void add_argument(struct cr_text *page, const char *text)
     }
 }
 
+/* A word in small letters, and no name such as "i32" or "segments_info". */
+static bool starts_with_word(const char *text)
+{
+    size_t letters = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    return letters > 0 && strchr(" ,;:.", text[letters]) != NULL;
+}
+
 /* A doc text has no full stop; on a page it is a sentence. */
 static void add_sentence(struct cr_text *page, const char *doc)
 {
     char *text = cr_asprintf("%s.", doc);
     page->failed = page->failed || text == NULL;
-    if (text != NULL && text[0] >= 'a' && text[0] <= 'z')
+    if (text != NULL && starts_with_word(text))
         text[0] = (char)(text[0] - 'a' + 'A');
     if (text != NULL)
         add_text(page, text);
@@ -85,6 +92,7 @@ static void add_option(struct cr_text *page, const struct cr_option *option)
     struct cr_text values = CR_TEXT_INIT;
     cr_text_printf(page, ".It Cm %s\n", option->name);
     add_sentence(page, option->doc);
+    cr_text_add(&values, "takes ");
     cr_option_describe(option, &values);
     if ((option->flags & CR_OPTION_REQUIRED) != 0)
         cr_text_add(&values, "; must be given");
@@ -191,7 +199,6 @@ void element_manual(const struct cr_element *element, struct cr_text *page)
         cr_text_add(page, ".Pp\n");
         add_text(page, paragraph.data);
         cr_text_finish(&paragraph);
-        paragraph = (struct cr_text)CR_TEXT_INIT;
     }
     page->failed = page->failed || paragraph.failed;
     cr_text_finish(&paragraph);

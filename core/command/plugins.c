@@ -16,6 +16,7 @@ struct plugins_settings {
 
 static const struct option plugins_options[] = {
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print everything as one JSON object"},
+    {"schema", OPTION_FLAG, MEMBER(schema), NULL, "print the JSON Schema of pipeline files"},
     {"man", OPTION_FLAG, MEMBER(man), NULL, "print the manual page of NAME (mdoc)"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
@@ -116,12 +117,6 @@ static int list_all(const struct cr_registry *registry)
 }
 
 /* ---- JSON ---- */
-
-static void add_member(struct cr_text *json, const char *key, const char *value)
-{
-    cr_text_printf(json, "\"%s\":", key);
-    cr_json_quote(json, value);
-}
 
 static void add_plugin(struct cr_text *json, const struct cr_plugin_info *info)
 {
@@ -283,6 +278,18 @@ static int show(const struct cr_registry *registry, const struct plugins_setting
 
 /* ---- The command ---- */
 
+static int print_schema(const struct cr_registry *registry)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    char *schema = NULL;
+    if (cr_pipeline_schema(registry, &schema, &err) < 0)
+        return say_failure(&err);
+    size_t length = strlen(schema);
+    print("%s%s", schema, length > 0 && schema[length - 1] == '\n' ? "" : "\n");
+    cr_free(schema);
+    return EXIT_OK;
+}
+
 static int check_settings(const struct plugins_settings *settings, const char *name)
 {
     if (settings->json + settings->schema + settings->man > 1)
@@ -307,6 +314,8 @@ static int run_plugins(const void *settings_, const struct strings *operands)
         return say_failure(&err);
     if (name != NULL)
         code = show(session.registry, settings, name);
+    else if (settings->schema)
+        code = print_schema(session.registry);
     else if (settings->json)
         code = print_json(session.registry, NULL);
     else

@@ -5,6 +5,7 @@
 #define CR_COMMAND_REQUEST_H
 
 #include "base/json.h"
+
 #include "command/command.h"
 
 struct feed {

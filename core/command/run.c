@@ -117,6 +117,15 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static size_t count_texts(const struct request *request)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < request->sinks_count; i++)
+        count += request->sinks[i].wanted && request->sinks[i].port.type == CR_TYPE_TEXT &&
+                 request->sinks[i].path == NULL;
+    return count;
+}
+
 /* Text that comes while the pipeline runs is shown at once, for the one output that speaks first;
  * others are printed when they are complete. */
 static void on_emit(void *user, const char *output, size_t item, const char *bytes, size_t count)
@@ -129,6 +138,8 @@ static void on_emit(void *user, const char *output, size_t item, const char *byt
         if (sink == NULL || !sink->wanted || sink->path != NULL)
             return;
         run->streamed = sink->port.name;
+        if (count_texts(&run->request) > 1)
+            print("%s: ", output);
     }
     cr_text_append(&run->so_far, bytes, count);
     print_bytes(bytes, count);
@@ -139,15 +150,6 @@ static void on_progress(void *user, const char *stage, double done)
 {
     (void)user;
     progress_show(stage, done);
-}
-
-static size_t count_texts(const struct request *request)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < request->sinks_count; i++)
-        count += request->sinks[i].wanted && request->sinks[i].port.type == CR_TYPE_TEXT &&
-                 request->sinks[i].path == NULL;
-    return count;
 }
 
 static const struct sink *standard_output_sink(const struct request *request)
@@ -181,37 +183,43 @@ static int execute(struct run *run, struct cr_run **out, struct cr_error *err)
 
 /* ---- Results ---- */
 
-/* A text on standard output, or what of it was not streamed. */
-static void print_result(struct run *run, const char *name, const char *text, bool alone)
+static void print_result(const struct run *run, const struct sink *sink, const char *text)
 {
-    size_t shown = 0;
-    if (run->streamed != NULL && strcmp(run->streamed, name) == 0) {
-        shown = run->so_far.size;
-        if (text == NULL || run->so_far.failed || strncmp(text, run->so_far.data, shown) != 0) {
-            print("\n"); /* it was taken back: say it again, whole */
-            shown = 0;
-        }
-    }
-    if (text == NULL) {
-        if (!run->settings->quiet)
-            say_note("%s is null: there is no text", name);
-    } else {
-        if (!alone && shown == 0)
-            print("%s: ", name);
+    if (text == NULL && !run->settings->quiet)
+        say_note("%s is null: there is no text", sink->port.name);
+    if (text != NULL && count_texts(&run->request) > 1)
+        print("%s: ", sink->port.name);
+    if (text != NULL)
+        print("%s\n", text);
+}
+
+/* What was not shown yet of the text that was streamed. */
+static void print_rest(const struct run *run, const struct sink *sink, const char *text)
+{
+    size_t shown = run->so_far.size;
+    if (text != NULL && !run->so_far.failed && strncmp(text, run->so_far.data, shown) == 0) {
         print("%s\n", text + shown);
+    } else { /* it was taken back: say it again, whole */
+        print("\n");
+        print_result(run, sink, text);
     }
 }
 
-static void print_texts(struct run *run, const struct cr_run *done)
+/* The streamed text first: its line is still open. */
+static void print_texts(const struct run *run, const struct cr_run *done)
 {
-    const struct request *request = &run->request;
-    bool alone = count_texts(request) == 1;
-    for (size_t i = 0; i < request->sinks_count; i++) {
-        const struct sink *sink = &request->sinks[i];
-        if (sink->port.type == CR_TYPE_TEXT && sink->path == NULL)
-            print_result(run, sink->port.name,
-                         cr_value_text(cr_run_output(done, sink->port.name), 0), alone);
-    }
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < run->request.sinks_count; i++) {
+            const struct sink *sink = &run->request.sinks[i];
+            if (sink->port.type != CR_TYPE_TEXT || sink->path != NULL)
+                continue;
+            const char *text = cr_value_text(cr_run_output(done, sink->port.name), 0);
+            bool streamed = run->streamed == sink->port.name;
+            if (pass == 0 && streamed)
+                print_rest(run, sink, text);
+            else if (pass == 1 && !streamed)
+                print_result(run, sink, text);
+        }
 }
 
 /* "also: overlay (image): --out overlay=FILE.png", for someone who asked for nothing special. */
@@ -303,6 +311,7 @@ static int run_loaded(struct run *run)
     int code = note_arguments(run);
     if (code == EXIT_OK)
         code = load_inputs(run);
+    defer_signals();
     if (code == EXIT_OK)
         code = run->settings->batch != NULL ? run_batch(run) : run_once(run);
     request_finish(&run->request);

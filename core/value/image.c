@@ -5,7 +5,7 @@
 #include <crayon/image.h>
 #include <crayon/memory.h>
 
-#include "base/size.h"
+#include "value/size.h"
 
 struct cr_image {
     _Atomic int references;

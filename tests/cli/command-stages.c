@@ -78,6 +78,7 @@ static int wait_run(void *state, struct cr_context *context, struct cr_error *er
     for (double waited = 0; result == 0 && waited < wait->seconds; waited += 0.01) {
         if (cr_context_cancelled(context) && !wait->stubborn)
             return cr_fail(err, CR_ERR_CANCELLED, "cancelled");
+        cr_context_progress(context, waited / wait->seconds);
         nanosleep(&step, NULL);
     }
     if (result == 0 && wait->fail)

@@ -217,21 +217,40 @@ ok "--verbose tells times" eval \
 
 # --- Terminals -----------------------------------------------------------------------------------
 
-terminal() {
-    script -qec "'$top_builddir/crayon' run --plugin-path '$stages' speak.json --prompt x --set speak.null=true" \
-        /dev/null >"$out" 2>"$err" </dev/null
+# on_terminal ARGUMENT...: standard output and error are one terminal; what it got is in $out.
+on_terminal() {
+    script -qec "'$top_builddir/crayon' run --plugin-path '$stages' $*" /dev/null \
+        >"$out" 2>"$err" </dev/null
     status=$?
+    tr -d '\r' <"$out" >lines
 }
 escape=$(printf '\033')
+null="speak.json --prompt x --set speak.null=true"
 if script -qec true /dev/null >"$out" 2>&1 </dev/null; then
-    TERM=xterm terminal
+    TERM=xterm on_terminal "$null"
     ok "colour on a terminal" holds "$out" "${escape}[1mnote: "
-    NO_COLOR=1 TERM=xterm terminal
-    ok "not with NO_COLOR" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "${escape}[1m"'
-    TERM=dumb terminal
+    NO_COLOR=1 TERM=xterm on_terminal "$null"
+    ok "not with NO_COLOR" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "$escape[1m"'
+    TERM=dumb on_terminal "$null"
     ok "nor on a dumb terminal" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "$escape"'
+
+    wait="wait.json --prompt x --set wait.seconds=0.1"
+    TERM=xterm on_terminal "$wait"
+    ok "progress on a terminal" holds lines "${escape}[Kcrayon: wait 0 %"
+    # What stays is what comes after the last "delete this line".
+    sed "s/.*$escape\[K//" lines >rest
+    ok "it leaves nothing behind" eval '[ "$(cat rest)" = "waited
+crayon: also: picture (image): --out picture=FILE.png" ]'
+    TERM=xterm on_terminal "$wait" --quiet
+    ok "not with --quiet" eval '[ "$(cat lines)" = waited ]'
+    TERM=dumb on_terminal "$wait"
+    ok "nor on a dumb terminal" eval '! holds lines "%"'
+
+    TERM=dumb on_terminal two.json --prompt a --in more=b --set two.stream=true
+    ok "of several texts the first that comes is shown first" eval '[ "$(cat lines)" = "second: you said: b
+first: you said: a" ]'
 else
-    skip "colour on a terminal" "script is not here"
+    skip "terminals" "script is not here"
 fi
 
 # --- Signals -------------------------------------------------------------------------------------

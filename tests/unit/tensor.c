@@ -90,8 +90,7 @@ static void checks_shapes(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(shapes); i++) {
         struct cr_error err = CR_ERROR_INIT;
-        int before;
-        struct cr_tensor *tensor = (void *)&before;
+        struct cr_tensor *tensor = (struct cr_tensor *)&shapes;
         assert_int_equal(cr_tensor_create(&tensor, (enum cr_dtype)shapes[i].dtype, shapes[i].rank,
                                           shapes[i].shape, NULL, &err),
                          shapes[i].result);

@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# crayon plugins: the list, one plugin, JSON, manual pages.
+# shellcheck disable=SC2154,SC2016 # top_srcdir and top_builddir come from tests/Makefile.inc; eval
+. "$top_srcdir/tests/cli/command-lib.sh"
+
+plugins() {
+    crayon plugins --plugin-path "$stages" "$@"
+}
+
+plugins
+ok "the list" eval '[ $status = 0 ] && [ ! -s "$err" ]'
+ok "name, version, kind and summary" eval 'grep -q "^test-speak  *1\.0  *stage  say what was said$" "$out"'
+ok "and the file" holds "$out" "    $stages/command-stages.so"
+mkdir plugins
+echo "not a plugin" >plugins/broken.so
+crayon plugins --plugin-path "$scratch/plugins:$stages"
+ok "a refused file, with the reason" eval '[ $status = 0 ] && holds "$out" "refused:
+  $scratch/plugins/broken.so
+    "'
+crayon plugins --plugin-path "$scratch/plugins" broken
+ok "a refused plugin by name" eval '[ $status = 1 ] && [ ! -s "$out" ] && holds "$err" "crayon: error: $scratch/plugins/broken.so was refused: "'
+plugins test-spaek
+ok "an unknown name, with the nearest" fails 1 'crayon: error: no plugin "test-spaek"; did you mean "test-speak"?'
+plugins frobnicate
+ok "an unknown name, with nothing near" fails 1 "crayon: error: no plugin \"frobnicate\"; 'crayon plugins' lists them"
+
+plugins test-values
+cat >want <<END
+test-values - one of each type, with words such as "quoted" and back\\slash
+
+stage, version 1.0, licence MIT
+$stages/command-stages.so
+
+A first paragraph that is long enough to be broken into several lines on a
+terminal of eighty columns.
+
+.starts with a dot, as no request should.
+
+inputs
+  panoptic  panoptic  not looked at (optional)
+  image     image     not looked at (optional) (takes a list of wires)
+
+outputs
+  image     image     black
+  panoptic  panoptic  a horse of one pixel
+  f32       tensor    numbers
+  f16       tensor    small numbers
+  i32       tensor    whole numbers
+  u8        tensor    bytes
+  tokens    tokens    ids
+END
+ok "ports of a plugin" eval '[ $status = 0 ] && cmp -s want "$out"'
+plugins test-wait
+sed '1,/^options$/d' "$out" >options
+cat >want <<'END'
+  mark
+      a file to write at the start
+      a path
+  seconds
+      how long
+      a number, 0..3600; default 0
+  stubborn
+      do not let it be cancelled
+      true or false; default false
+  fail
+      fail at the end
+      true or false; default false
+END
+ok "options of a plugin" cmp -s want options
+plugins command-stages
+ok "a plugin with several elements shows all" eval '[ $status = 0 ] && holds "$out" "test-speak - " && holds "$out" "test-wait - "'
+
+plugins --json
+ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$out" "\"refused\":[" && holds "$out" "\"paths\":["'
+plugins --json test-wait
+ok "--json of one" eval '[ $status = 0 ] && json "$out" && holds "$out" \
+    "{\"name\":\"seconds\",\"type\":\"number\",\"required\":false,\"default\":0,\"min\":0,\"max\":3600,\"doc\":\"how long\"}"'
+plugins --schema
+ok "--schema" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$out" "test-speak"'
+
+plugins test-values --man
+cp "$out" test-values.7
+ok "--man" eval '[ $status = 0 ] && [ ! -s "$err" ] && holds "$out" ".Dt CRAYON-TEST-VALUES 7"'
+ok "what roff would take for its own is escaped" eval 'holds "$out" "back\\eslash" && holds "$out" "\\(dqquoted\\(dq" && holds "$out" "\\&.starts"'
+if [ -n "${MANDOC:-}" ]; then
+    "$MANDOC" -Tlint -W warning test-values.7 >"$err" 2>&1
+    ok "mandoc finds nothing wrong" eval '[ ! -s "$err" ]'
+else
+    skip "mandoc finds nothing wrong" "mandoc is not here"
+fi
+
+# The pages in man/ are what --man prints.
+for page in "$top_srcdir"/man/crayon-*.7; do
+    name=$(basename "$page" .7)
+    name=${name#crayon-}
+    [ "$name" != plugin ] || continue
+    crayon plugins "$name" --man
+    if [ $status = 0 ]; then
+        ok "man/crayon-$name.7 is up to date" cmp -s "$page" "$out"
+    else
+        skip "man/crayon-$name.7 is up to date" "the plugin was left out"
+    fi
+done
+# And there is one for every plugin of the toolkit.
+crayon plugins --json
+tr '{' '\n' <"$out" | sed -n 's/^"kind":"stage","name":"\([^"]*\)".*/\1/p' >names
+while read -r name; do
+    [ "$name" = example-stage ] || ok "$name has a manual page" test -f "$top_srcdir/man/crayon-$name.7"
+done <names
+plan
