@@ -6,8 +6,8 @@
 #include <crayon/canvas.h>
 #include <crayon/memory.h>
 
+#include "base/size.h"
 #include "media/font.h"
-#include "value/size.h"
 
 #define MAX_SIDE 32767 /* cairo's */
 /* Beyond, cairo's 24.8 bit numbers would wrap. */

@@ -6,9 +6,9 @@
 
 #include "base/io.h"
 #include "base/paths.h"
+#include "base/size.h"
 #include "media/coco.h"
 #include "media/decode.h"
-#include "value/size.h"
 
 /* ---- The PNG ---- */
 

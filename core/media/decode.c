@@ -4,8 +4,8 @@
 
 #include <crayon/file.h>
 
+#include "base/size.h"
 #include "media/decode.h"
-#include "value/size.h"
 
 #define DEFAULT_PIXELS ((uint64_t)1 << 26)
 #define DEFAULT_BYTES ((uint64_t)256 << 20)

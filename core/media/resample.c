@@ -5,7 +5,7 @@
 #include <crayon/image.h>
 #include <crayon/memory.h>
 
-#include "value/size.h"
+#include "base/size.h"
 
 /* Weights are fixed point: 32 bits less 8 for the pixel and 2 for sums that overshoot. */
 #define WEIGHT_BITS (32 - 8 - 2)

@@ -5,7 +5,7 @@
 #include <crayon/image.h>
 #include <crayon/memory.h>
 
-#include "value/size.h"
+#include "base/size.h"
 
 struct cr_image {
     _Atomic int references;

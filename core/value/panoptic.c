@@ -5,7 +5,7 @@
 #include <crayon/memory.h>
 #include <crayon/panoptic.h>
 
-#include "value/size.h"
+#include "base/size.h"
 
 struct cr_panoptic {
     _Atomic int references;

@@ -30,7 +30,8 @@ static void checks_sizes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        struct cr_image *image = (struct cr_image *)&sizes;
+        int before;
+        struct cr_image *image = (void *)&before;
         struct cr_size size = {sizes[i].height, sizes[i].width};
         struct cr_error err = CR_ERROR_INIT;
         assert_int_equal(cr_image_create(&image, size, &err), sizes[i].result);

@@ -65,7 +65,7 @@ static void refuses_what_cjson_would_let_pass(void **state)
         {"{\"a\":[1,2", "t:1:10: expected ',' or ']' after a value, found the end of the text"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        cJSON *tree = (cJSON *)&cases;
+        cJSON before, *tree = &before;
         struct cr_error err = CR_ERROR_INIT;
         assert_int_equal(cr_json_parse(&tree, cases[i].text, strlen(cases[i].text), "t", &err),
                          CR_ERR_FORMAT);

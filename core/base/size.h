@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* size.h: the sides that pictures and panoptic maps may have. */
-#ifndef CR_VALUE_SIZE_H
-#define CR_VALUE_SIZE_H
+#ifndef CR_BASE_SIZE_H
+#define CR_BASE_SIZE_H
 
 #include <crayon/error.h>
 
