@@ -72,7 +72,7 @@ calls() {
     done
 }
 
-# shellcheck disable=SC2046 # no name in the tree holds a space
+# shellcheck disable=SC2046,SC2086 # no name in the tree holds a space
 {
     rooms=$(find core plugins -name '*.c' ! -path 'core/command/*' ! -name 'probe-main.c')
     calls 'f?printf|vf?printf|f?puts|f?putc|putchar|fwrite|perror|exit|_exit|_Exit|quick_exit|abort|system|popen|setlocale|srand|rand|signal' \
