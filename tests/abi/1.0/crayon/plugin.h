@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* crayon/plugin.h: how to write a plugin. crayon-plugin(7) is the tour, plugins/example-stage the
+ * example.
+ *
+ * A plugin is a shared object that exports one constant, `crayon_plugin`. Nothing runs when it is
+ * loaded:
+ *
+ *     struct blur { int64_t radius; };
+ *
+ *     static const struct cr_stage_ops blur_ops = {.size = sizeof(struct cr_stage_ops),
+ *                                                  .run = blur_run};
+ *
+ *     static const struct cr_element blur_element = {
+ *         .size = sizeof(struct cr_element),
+ *         .kind = CR_ELEMENT_STAGE,
+ *         .name = "blur",
+ *         .summary = "soften a picture",
+ *         .inputs = CR_PORTS(CR_PORT("image", CR_TYPE_IMAGE, 0, "the picture")),
+ *         .outputs = CR_PORTS(CR_PORT("image", CR_TYPE_IMAGE, 0, "the softened picture")),
+ *         .options = CR_OPTIONS(
+ *             CR_OPTION_INT("radius", struct blur, radius, "3", 0, 100, 0, "in pixels")),
+ *         .state_size = sizeof(struct blur),
+ *         .stage = &blur_ops,
+ *     };
+ *
+ *     CR_PLUGIN("blur", "1.0", "MIT", "soften pictures", &blur_element);
+ *
+ * Growth. Every struct carries its size, lists are lists of pointers, and the core reads a member
+ * only if the size reaches it: structs grow at their ends. CR_ABI_MINOR counts additions,
+ * CR_ABI_MAJOR changes of meaning. The core loads plugins of its own major and of a minor up to its
+ * own.
+ *
+ * Rules for a stage. It never prints, never exits, keeps no global state, can be opened several
+ * times at once, and changes none of its inputs. An item's result does not depend on its neighbours
+ * in the batch.
+ */
+#ifndef CRAYON_PLUGIN_H
+#define CRAYON_PLUGIN_H
+
+#include <crayon/error.h>
+#include <crayon/log.h>
+#include <crayon/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CR_ABI_MAJOR 1
+#define CR_ABI_MINOR 0
+#define CR_PLUGIN_MAGIC "crayon\r\n"
+
+/* ---- Ports ---- */
+
+enum cr_port_flags {
+    CR_PORT_OPTIONAL = 1, /* an input that may stay unconnected */
+    CR_PORT_MANY = 2,     /* an input that takes a list of wires */
+};
+
+struct cr_port {
+    uint32_t size; /* sizeof(struct cr_port) */
+    uint32_t flags;
+    const char *name;
+    enum cr_type type;
+    const char *doc; /* one sentence without full stop, for people */
+};
+
+#define CR_PORT(name_, type_, flags_, doc_)                                                        \
+    &(const struct cr_port)                                                                        \
+    {                                                                                              \
+        .size = sizeof(struct cr_port), .flags = (flags_), .name = (name_), .type = (type_),       \
+        .doc = (doc_)                                                                              \
+    }
+#define CR_PORTS(...) ((const struct cr_port *const[]){__VA_ARGS__, NULL})
+
+/* ---- Options ---- */
+
+/* The core checks an option's JSON value against its declaration and stores it in the state struct;
+ * open() and run() see valid values only. */
+
+/* Beside each type: its JSON value, and the member of the state struct that receives it. */
+enum cr_option_type {
+    CR_OPTION_TYPE_BOOL = 1,    /* true or false; bool */
+    CR_OPTION_TYPE_INT = 2,     /* a whole number; int64_t */
+    CR_OPTION_TYPE_NUMBER = 3,  /* a number; double */
+    CR_OPTION_TYPE_STRING = 4,  /* a string; const char * */
+    CR_OPTION_TYPE_CHOICE = 5,  /* one of `choices`; const char * */
+    CR_OPTION_TYPE_PATH = 6,    /* a path, relative to the file that wrote it; const char * */
+    CR_OPTION_TYPE_MODEL = 7,   /* a folder, or a public name such as "ORG/NAME"; const char *: the
+                                   folder resolved as PATH if there is one, else as written */
+    CR_OPTION_TYPE_SIZE = 8,    /* [height, width]; struct cr_size */
+    CR_OPTION_TYPE_INTS = 9,    /* a list of whole numbers; struct cr_option_ints */
+    CR_OPTION_TYPE_STRINGS = 10 /* a list of strings; struct cr_option_strings */
+};
+
+struct cr_option_ints {
+    const int64_t *items;
+    size_t count;
+};
+
+struct cr_option_strings {
+    const char *const *items;
+    size_t count;
+};
+
+enum cr_option_flags {
+    CR_OPTION_REQUIRED = 1, /* must be given; has no default */
+};
+
+struct cr_option {
+    uint32_t size; /* sizeof(struct cr_option) */
+    uint32_t flags;
+    const char *name; /* lower case, digits, underscores; not a reserved stage key */
+    enum cr_option_type type;
+    uint32_t offset;     /* of the member in the state struct */
+    const char *initial; /* the default: JSON for numbers, lists and booleans, else the plain text.
+                            NULL: absent stays zero (NULL, 0, false, {0, 0}) */
+    double min;          /* inclusive bounds for INT, NUMBER and the parts of SIZE and INTS; */
+    double max;          /* min == max: none */
+    const char *const *choices; /* ends with NULL; for CHOICE */
+    const char *doc;            /* one sentence without full stop; units in it */
+};
+
+#define CR_OPTION_(name_, type_, struct_, member_, initial_, min_, max_, choices_, flags_, doc_)   \
+    &(const struct cr_option)                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct cr_option), .flags = (flags_), .name = (name_), .type = (type_),     \
+        .offset = offsetof(struct_, member_), .initial = (initial_), .min = (min_), .max = (max_), \
+        .choices = (choices_), .doc = (doc_)                                                       \
+    }
+#define CR_OPTION_BOOL(name, st, member, initial, flags, doc)                                      \
+    CR_OPTION_(name, CR_OPTION_TYPE_BOOL, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTION_INT(name, st, member, initial, min, max, flags, doc)                             \
+    CR_OPTION_(name, CR_OPTION_TYPE_INT, st, member, initial, min, max, NULL, flags, doc)
+#define CR_OPTION_NUMBER(name, st, member, initial, min, max, flags, doc)                          \
+    CR_OPTION_(name, CR_OPTION_TYPE_NUMBER, st, member, initial, min, max, NULL, flags, doc)
+#define CR_OPTION_STRING(name, st, member, initial, flags, doc)                                    \
+    CR_OPTION_(name, CR_OPTION_TYPE_STRING, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTION_CHOICE(name, st, member, initial, choices, flags, doc)                           \
+    CR_OPTION_(name, CR_OPTION_TYPE_CHOICE, st, member, initial, 0, 0, choices, flags, doc)
+#define CR_OPTION_PATH(name, st, member, initial, flags, doc)                                      \
+    CR_OPTION_(name, CR_OPTION_TYPE_PATH, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTION_MODEL(name, st, member, initial, flags, doc)                                     \
+    CR_OPTION_(name, CR_OPTION_TYPE_MODEL, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTION_SIZE(name, st, member, initial, min, max, flags, doc)                            \
+    CR_OPTION_(name, CR_OPTION_TYPE_SIZE, st, member, initial, min, max, NULL, flags, doc)
+#define CR_OPTION_INTS(name, st, member, initial, min, max, flags, doc)                            \
+    CR_OPTION_(name, CR_OPTION_TYPE_INTS, st, member, initial, min, max, NULL, flags, doc)
+#define CR_OPTION_STRINGS(name, st, member, initial, flags, doc)                                   \
+    CR_OPTION_(name, CR_OPTION_TYPE_STRINGS, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTIONS(...) ((const struct cr_option *const[]){__VA_ARGS__, NULL})
+#define CR_CHOICES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- Checking ---- */
+
+/* What a stage's check() can ask and say. Valid during the call only. */
+struct cr_check;
+
+/* Is the input connected? Is the output wired to something? */
+CR_API
+bool cr_check_connected(const struct cr_check *check, const char *port);
+/* Was the option written in the pipeline (and not left to its default)? */
+CR_API
+bool cr_check_given(const struct cr_check *check, const char *option);
+/* Report a mistake. `key` is the option (or "in/PORT") that it is about, NULL for the stage itself.
+ */
+CR_API
+void cr_check_problem(struct cr_check *check, const char *key, const char *format, ...)
+    CR_PRINTF(3, 4);
+
+/* ---- Running ---- */
+
+/* What a stage sees of the run that it is part of. Used by the thread that called open() or run(),
+ * during the call only. Port names are those that the element declares; another name is asserted.
+ */
+struct cr_context;
+
+/* The batch on an input, sealed and borrowed; NULL when the port is not connected. For a port that
+ * takes many: wire `index` < cr_context_wires(). Inputs of one run have the same count. */
+CR_API
+const struct cr_value *cr_context_input(const struct cr_context *context, const char *port);
+CR_API
+size_t cr_context_wires(const struct cr_context *context, const char *port);
+CR_API
+const struct cr_value *cr_context_input_at(const struct cr_context *context, const char *port,
+                                           size_t index);
+
+/* Is the output wanted by anybody in this run? Others need not be computed. */
+CR_API
+bool cr_context_wants(const struct cr_context *context, const char *port);
+
+/* Hand over an output: takes the caller's reference, leaves NULL, seals the value. Each wanted
+ * output is set exactly once in a run that returns 0. */
+CR_API
+void cr_context_output(struct cr_context *context, const char *port, struct cr_value **value);
+
+/* Memory that lasts until this run() or open() returns, zeroed, aligned for anything; never freed
+ * by the stage. */
+CR_API
+void *cr_context_scratch(struct cr_context *context, size_t bytes,
+                         struct cr_error *err) CR_MUST_CHECK;
+
+/* Has the user asked to stop? A stage that runs long looks now and then, and returns
+ * CR_ERR_CANCELLED. */
+CR_API
+bool cr_context_cancelled(const struct cr_context *context);
+/* How much of this run() is done, 0..1. */
+CR_API
+void cr_context_progress(struct cr_context *context, double done);
+/* The seed of the run, for whatever draws random numbers. */
+CR_API
+uint64_t cr_context_seed(const struct cr_context *context);
+/* Text of output `port`, item `item`, as it comes (whole UTF-8 characters), before the output is
+ * complete. */
+CR_API
+void cr_context_emit(struct cr_context *context, const char *port, size_t item, const char *bytes,
+                     size_t count);
+/* A message whose subject is the stage. */
+CR_API
+void cr_context_log(const struct cr_context *context, enum cr_log_level level, const char *format,
+                    ...) CR_PRINTF(3, 4);
+
+struct cr_stage_ops {
+    uint32_t size; /* sizeof(struct cr_stage_ops) */
+    uint32_t reserved;
+    /* Find mistakes that span several options or ports. Touches no file. May be NULL. */
+    void (*check)(const void *state, struct cr_check *check);
+    /* Get ready to run: read models, allocate. Called once before the first run(). May be NULL.
+     * After a failure close() is called as well. */
+    int (*open)(void *state, struct cr_context *context, struct cr_error *err);
+    /* Turn inputs into outputs. Called any number of times. */
+    int (*run)(void *state, struct cr_context *context, struct cr_error *err);
+    /* Give everything back that open() and run() left in the state. May be NULL. The state may be
+     * opened again. */
+    void (*close)(void *state);
+};
+
+/* ---- Elements and the plugin ---- */
+
+enum cr_element_kind {
+    CR_ELEMENT_STAGE = 1, /* a node of a pipeline */
+};
+
+struct cr_element {
+    uint32_t size;           /* sizeof(struct cr_element) */
+    uint32_t kind;           /* enum cr_element_kind */
+    const char *name;        /* lower case, digits, hyphens: what "use" says */
+    const char *summary;     /* one line without full stop */
+    const char *description; /* paragraphs for the manual, an empty line between two; or NULL */
+    const struct cr_port *const *inputs; /* each list ends with NULL; a NULL list is empty */
+    const struct cr_port *const *outputs;
+    const struct cr_option *const *options;
+    size_t state_size; /* of the state struct, which starts zeroed; 0: none */
+    const struct cr_stage_ops *stage;
+};
+
+struct cr_plugin {
+    char magic[8]; /* CR_PLUGIN_MAGIC */
+    uint16_t abi_major;
+    uint16_t abi_minor;
+    uint32_t size;    /* sizeof(struct cr_plugin) */
+    const char *name; /* of the file, without ".so" */
+    const char *version;
+    const char *licence; /* an SPDX expression */
+    const char *summary;
+    const struct cr_element *const *elements; /* ends with NULL */
+};
+
+#ifdef __cplusplus
+#define CR_EXPORT extern "C" CR_API
+#else
+#define CR_EXPORT CR_API
+#endif
+
+/* Define the exported constant; the elements are listed as pointers. */
+#define CR_PLUGIN(name_, version_, licence_, summary_, ...)                                        \
+    CR_EXPORT extern const struct cr_plugin crayon_plugin;                                         \
+    CR_EXPORT const struct cr_plugin crayon_plugin = {                                             \
+        .magic = {'c', 'r', 'a', 'y', 'o', 'n', '\r', '\n'},                                       \
+        .abi_major = CR_ABI_MAJOR,                                                                 \
+        .abi_minor = CR_ABI_MINOR,                                                                 \
+        .size = sizeof(struct cr_plugin),                                                          \
+        .name = (name_),                                                                           \
+        .version = (version_),                                                                     \
+        .licence = (licence_),                                                                     \
+        .summary = (summary_),                                                                     \
+        .elements = (const struct cr_element *const[]){__VA_ARGS__, NULL},                         \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+#endif
