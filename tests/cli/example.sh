@@ -49,6 +49,20 @@ build_plugin() {
             "$top_srcdir/plugins/example-stage/example-stage.c" $(flags --cflags --libs)
 }
 
+# The plugin in the manual is one that works: compiled from the page, and run.
+manual_example() {
+    awk '/^\.\\" The tests compile what follows/ { found = 1; next }
+        /^\.Ed/ { found = 0 }
+        found && !/^\.Bd/' "$top_srcdir/man/crayon-plugin.7" | sed 's/\\e/\\/g' >"$scratch/invert.c"
+    [ -s "$scratch/invert.c" ] &&
+        $CC -std=c11 -Wall -Wextra -Wpedantic -Werror $sanitize -shared -fPIC $undefined \
+            -o "$scratch/plugins/invert.so" "$scratch/invert.c" $(flags --cflags --libs) || return 1
+    sed -n '/^{ "crayon": 1,$/,/^  "outputs": /p' "$top_srcdir/man/crayon-plugin.7" >"$scratch/invert.json"
+    "$top_builddir/crayon" run --plugin-path "$scratch/plugins" --out "image=$scratch/inverted.png" \
+        --image "$top_srcdir/pipelines/scene/scene.jpg" "$scratch/invert.json" &&
+        [ -s "$scratch/inverted.png" ]
+}
+
 build_program() {
     $CC -std=c11 -Wall -Wextra -Wpedantic -Werror $sanitize -o "$scratch/embed" \
         "$top_srcdir/tests/cli/embed.c" $(flags --cflags --libs)
@@ -120,7 +134,7 @@ uninstall() {
     }
 }
 
-echo 1..8
+echo 1..9
 check "the installed headers compile alone" headers_alone
 check "the example is built with pkg-config alone" build_plugin
 if command -v nm >/dev/null; then
@@ -132,4 +146,5 @@ check "a program is built with pkg-config alone" build_program
 check "the program finds the example, reads its declarations and runs it" run_program
 check "crayon run runs the example in a pipeline" in_pipeline
 check "its check() reports every problem" problems
+check "the plugin in crayon-plugin(7) is built and runs" manual_example
 check "make uninstall leaves no file behind" uninstall
