@@ -139,18 +139,25 @@ static int check_suffix(const struct sink *sink, const char *path, struct cr_err
     return 0;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* A long run should not end with a folder that is not there. */
-static int check_folder(const char *path, struct cr_error *err)
+static int check_place(const char *path, struct cr_error *err)
 {
     const char *slash = strrchr(path, '/');
+    if (is_folder(path))
+        return cr_fail(err, CR_ERR_ARGUMENT, "%s: is a folder; a file name is needed here", path);
     if (slash == NULL || slash == path)
         return 0;
     char *folder = cr_strndup(path, (size_t)(slash - path));
     if (folder == NULL)
         return cr_fail_memory(err, (size_t)(slash - path) + 1);
-    struct stat st;
     int result = 0;
-    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode))
+    if (!is_folder(folder))
         result = cr_fail(err, CR_ERR_ARGUMENT, "%s: there is no folder %s", path, folder);
     cr_free(folder);
     return result;
@@ -176,7 +183,7 @@ int request_set_path(struct request *request, struct sink *sink, const char *pat
                            standard ? "standard output" : path);
     int result = standard ? 0 : check_suffix(sink, path, err);
     if (result == 0 && !standard)
-        result = check_folder(path, err);
+        result = check_place(path, err);
     if (result == 0) {
         sink->path = path;
         sink->wanted = true;

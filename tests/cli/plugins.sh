@@ -90,22 +90,35 @@ else
     skip "mandoc finds nothing wrong" "mandoc is not here"
 fi
 
-# The pages in man/ are what --man prints.
+# In a build tree of its own, in which nothing was built, there is no plugin unless one is installed.
+mkdir -p bare/.libs
+echo "$top_srcdir" >bare/.crayon-build-tree
+cp "$top_builddir"/.libs/libcrayon.so.0 "$top_builddir"/.libs/crayon bare/.libs
+LD_LIBRARY_PATH=$scratch/bare/.libs bare/.libs/crayon plugins --plugin-path "$scratch/none" >"$out" 2>"$err"
+status=$?
+if [ $status = 0 ]; then
+    skip "no plugin at all" "some are installed"
+else
+    ok "no plugin at all: every folder that was searched" eval '[ $status = 1 ] && [ ! -s "$err" ] &&
+        [ "$(sed -n 1,2p "$out")" = "no plugin was found; searched:
+  $scratch/none: no such folder" ] && holds "$out" "crayon/plugins: no such folder"'
+fi
+
+# The pages in man/ are what --man prints, and there is one for every plugin of the toolkit.
 for page in "$top_srcdir"/man/crayon-*.7; do
     name=$(basename "$page" .7)
     name=${name#crayon-}
     [ "$name" != plugin ] || continue
-    crayon plugins "$name" --man
-    if [ $status = 0 ]; then
+    if [ -f "$top_builddir/plugins/$name/.libs/$name.so" ]; then
+        crayon plugins "$name" --man
         ok "man/crayon-$name.7 is up to date" cmp -s "$page" "$out"
     else
         skip "man/crayon-$name.7 is up to date" "the plugin was left out"
     fi
 done
-# And there is one for every plugin of the toolkit.
-crayon plugins --json
-tr '{' '\n' <"$out" | sed -n 's/^"kind":"stage","name":"\([^"]*\)".*/\1/p' >names
-while read -r name; do
-    [ "$name" = example-stage ] || ok "$name has a manual page" test -f "$top_srcdir/man/crayon-$name.7"
-done <names
+for file in "$top_builddir"/plugins/*/.libs/*.so; do
+    name=$(basename "$file" .so)
+    [ ! -f "$file" ] || [ "$name" = example-stage ] ||
+        ok "$name has a manual page" test -f "$top_srcdir/man/crayon-$name.7"
+done
 plan

@@ -175,12 +175,38 @@ ok "standard output for two files" misused run \
     "panoptic is a panoptic map, which is two files: standard output cannot take it"
 run values.json --out f32=nowhere/a.json
 ok "a folder that is not there" misused run "nowhere/a.json: there is no folder nowhere"
+mkdir folder.json
+run values.json --out f32=folder.json
+ok "a folder in place of a file" misused run "folder.json: is a folder; a file name is needed here"
 run values.json --out f32=
 ok "an empty file name" misused run "f32: the file name is empty"
 run values.json --out f32
 ok "an output without a file" misused run "--out f32: NAME=FILE is needed"
 run values.json --json --out f32=-
 ok "standard output for --json, too" misused run "--json and --out f32=- both want standard output"
+
+# --- The pipelines of the toolkit ----------------------------------------------------------------
+
+scene=$top_srcdir/pipelines/scene/scene.jpg
+built() {
+    for plugin; do
+        [ -f "$top_builddir/plugins/$plugin/.libs/$plugin.so" ] || return 1
+    done
+}
+if built segment-coco-png crayon-encoder overlay; then
+    crayon run objects --image "$scene" --out overlay=overlay.png --out semantic=semantic.json
+    ok "objects names what a picture shows" eval \
+        '[ $status = 0 ] && [ ! -s "$err" ] && grep -q "^(#1 [a-z ]*) \[0\." "$out"'
+    ok "and paints it" eval '[ -s overlay.png ] && json semantic.json && [ -s semantic.json ]'
+    printf '{"id":%d,"in":{"image":"%s"}}\n' 1 "$scene" 2 "$scene" >items.jsonl
+    cp "$out" alone
+    crayon run objects --batch items.jsonl
+    ok "the same in a batch" eval '[ $status = 0 ] && [ ! -s "$err" ] &&
+        [ "$(cat "$out")" = "{\"id\":1,\"outputs\":{\"objects\":\"$(cat alone)\"}}
+{\"id\":2,\"outputs\":{\"objects\":\"$(cat alone)\"}}" ]'
+else
+    skip "objects" "a plugin was left out"
+fi
 
 # --- Failures ------------------------------------------------------------------------------------
 
