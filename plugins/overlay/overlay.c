@@ -103,7 +103,7 @@ static const struct cr_element overlay_element = {
                          "the photograph's size"),
         CR_OPTION_NUMBER("min_area", struct overlay_options, min_area, "0.0001", 0, 1, 0,
                          "the part of the photograph that a segment must cover to get a label"),
-        CR_OPTION_SIZE("grid", struct overlay_options, grid, "[35, 35]", 0, 4096, 0,
+        CR_OPTION_SIZE("grid", struct overlay_options, grid, "[35, 35]", 0, 256, 0,
                        "segments without a cell on this grid get no number, as in the caption; "
                        "[0, 0] numbers all")),
     .state_size = sizeof(struct overlay_options),
