@@ -224,6 +224,8 @@ static bool merge_into(cJSON *object, const cJSON *patch)
                 cJSON_Delete(fresh);
                 return false;
             }
+            if (fresh->string == NULL) /* cJSON up to 1.7.16 replaces without looking */
+                return false;
         }
     }
     return true;
