@@ -11,11 +11,14 @@
 
 /* What libpng may hold at a time: rows of 65535 pixels of 8 bytes, zlib's windows, one chunk. */
 #define MAX_MEMORY ((size_t)32 << 20)
-#define MAX_CHUNK ((size_t)4 << 20)
+#define MAX_CHUNK ((size_t)8 << 20)
 #define MAX_CHUNKS 1000
 /* No deflate stream grows by more when it is unpacked. */
 #define MAX_EXPANSION 1032
-#define COMPRESSION_LEVEL 3
+/* A photograph of 12 million pixels takes 0.8 s so, and 2.7 s with libpng's choice of filters, for
+ * a file that is 1 % smaller. */
+#define COMPRESSION_LEVEL 2
+#define ROW_FILTER PNG_FILTER_UP
 
 struct session {
     jmp_buf jump;
@@ -302,6 +305,7 @@ static void write_picture(struct session *session)
     }
     png_set_write_fn(session->png, session, write_bytes, flush_bytes);
     png_set_compression_level(session->png, COMPRESSION_LEVEL);
+    png_set_filter(session->png, PNG_FILTER_TYPE_BASE, ROW_FILTER);
     png_set_IHDR(session->png, session->info, session->width, session->height, 8,
                  PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
