@@ -27,6 +27,9 @@ static int load_map(struct cr_panoptic **out, const struct segment_coco_png *seg
     size_t unlisted = 0;
     int result =
         cr_coco_load(out, segmenter->annotations, segmenter->masks, &query, &unlisted, err);
+    /* What most people meet first: a photograph, and the data set of another. */
+    if (result == CR_ERR_NOT_FOUND)
+        cr_error_prefix(err, "option \"annotations\" has no map of the picture");
     if (result < 0 && query.file_name != NULL)
         cr_error_prefix(err, "%s", query.file_name);
     if (result == 0 && unlisted > 0)

@@ -247,20 +247,24 @@ struct run_failure {
 
 static const struct run_failure run_failures[] = {
     {"absent.json", "", 2, 2, "park.jpg", CR_ERR_NOT_FOUND,
-     "stage \"segment\": park.jpg: %s/absent.json: cannot open: No such file or directory"},
+     "stage \"segment\": park.jpg: option \"annotations\" has no map of the picture: "
+     "%s/absent.json: cannot open: No such file or directory"},
     {"set.json", "", 2, 2, "pork.jpg", CR_ERR_NOT_FOUND,
-     "stage \"segment\": pork.jpg: %s/set.json: none of 2 images is named \"pork\"; did you mean "
+     "stage \"segment\": pork.jpg: option \"annotations\" has no map of the picture: %s/set.json: "
+     "none of 2 images is named \"pork\"; did you mean "
      "\"park\"?"},
     {"set.json", "", 2, 2, NULL, CR_ERR_ARGUMENT,
      "stage \"segment\": %s/set.json: holds 2 annotations; say which image is meant, by its number "
      "or its file name"},
     {"set.json", ", \"image_id\": 9", 2, 2, "park.jpg", CR_ERR_NOT_FOUND,
-     "stage \"segment\": park.jpg: %s/set.json: none of 2 annotations is of image 9"},
+     "stage \"segment\": park.jpg: option \"annotations\" has no map of the picture: %s/set.json: "
+     "none of 2 annotations is of image 9"},
     {"set.json", "", 20, 30, "park.jpg", CR_ERR_FORMAT,
      "stage \"segment\": park.jpg: %s/set/park.png: the annotation measures 2 x 2 pixels, the "
      "photograph 30 x 20; they do not belong together"},
     {"set.json", ", \"masks\": \"%s/nowhere\"", 2, 2, "park.jpg", CR_ERR_NOT_FOUND,
-     "stage \"segment\": park.jpg: %s/nowhere/park.png: there is no such file; the annotation at "
+     "stage \"segment\": park.jpg: option \"annotations\" has no map of the picture: "
+     "%s/nowhere/park.png: there is no such file; the annotation at "
      "%s/set.json:1:451 names it"},
     {"broken.json", "", 2, 2, "park.jpg", CR_ERR_FORMAT,
      "stage \"segment\": park.jpg: %s/broken.json:1:13: expected a value or ']', found '}'"},
