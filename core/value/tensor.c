@@ -1,47 +1,79 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdatomic.h>
 #include <string.h>
 
 #include <crayon/memory.h>
-#include <crayon/tensor.h>
+
+#include "value/buffer.h"
 
 #define MAX_ELEMENTS ((int64_t)1 << 31) /* exclusive */
-
-struct cr_tensor {
-    _Atomic int references;
-    enum cr_dtype dtype;
-    int rank;
-    int64_t shape[CR_TENSOR_MAX_RANK];
-    int64_t elements;
-    void *data;
-};
 
 static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [CR_DTYPE_F32] = {"f32", 4},
-    [CR_DTYPE_F16] = {"f16", 2},
-    [CR_DTYPE_I32] = {"i32", 4},
-    [CR_DTYPE_U8] = {"u8", 1},
+    [CR_DTYPE_F32] = {"f32", 4}, [CR_DTYPE_F16] = {"f16", 2},   [CR_DTYPE_I32] = {"i32", 4},
+    [CR_DTYPE_U8] = {"u8", 1},   [CR_DTYPE_Q8_0] = {"q8_0", 0}, [CR_DTYPE_NF4] = {"nf4", 0},
 };
-
-static bool is_dtype(enum cr_dtype dtype)
-{
-    return (int)dtype >= CR_DTYPE_F32 && (int)dtype <= CR_DTYPE_U8;
-}
+#define DTYPES (sizeof(dtypes) / sizeof(dtypes[0]))
 
 const char *cr_dtype_name(enum cr_dtype dtype)
 {
-    return is_dtype(dtype) ? dtypes[dtype].name : "?";
+    return (size_t)dtype < DTYPES && dtypes[dtype].name != NULL ? dtypes[dtype].name : "?";
 }
 
 size_t cr_dtype_size(enum cr_dtype dtype)
 {
-    return is_dtype(dtype) ? dtypes[dtype].size : 0;
+    return (size_t)dtype < DTYPES ? dtypes[dtype].size : 0;
 }
 
-static int count_elements(int rank, const int64_t *shape, int64_t *elements, struct cr_error *err)
+/* ---- Buffers ---- */
+
+static int host_read(struct cr_buffer *buffer, uint64_t offset, void *data, size_t bytes,
+                     struct cr_error *err)
+{
+    (void)err;
+    memcpy(data, (const char *)buffer->memory + offset, bytes);
+    return 0;
+}
+
+static void host_release(struct cr_buffer *buffer)
+{
+    cr_free(buffer->memory);
+    cr_free(buffer);
+}
+
+static const struct cr_buffer_ops host_ops = {.read = host_read, .release = host_release};
+
+static struct cr_buffer *host_buffer(size_t bytes)
+{
+    struct cr_buffer *buffer = cr_calloc(1, sizeof(*buffer));
+    if (buffer == NULL || (buffer->memory = cr_calloc(1, bytes)) == NULL) {
+        cr_free(buffer);
+        return NULL;
+    }
+    buffer->references = 1;
+    buffer->ops = &host_ops;
+    buffer->bytes = bytes;
+    return buffer;
+}
+
+struct cr_buffer *cr_buffer_ref(struct cr_buffer *buffer)
+{
+    atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
+    return buffer;
+}
+
+void cr_buffer_unref(struct cr_buffer **buffer)
+{
+    struct cr_buffer *old = *buffer;
+    *buffer = NULL;
+    if (old != NULL && atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) == 1)
+        old->ops->release(old);
+}
+
+/* ---- Tensors ---- */
+
+int cr_shape_elements(int rank, const int64_t *shape, int64_t *elements, struct cr_error *err)
 {
     if (rank < 0 || rank > CR_TENSOR_MAX_RANK)
         return cr_fail(err, CR_ERR_ARGUMENT, "a tensor of rank %d: at most %d", rank,
@@ -62,23 +94,16 @@ static int count_elements(int rank, const int64_t *shape, int64_t *elements, str
     return 0;
 }
 
-int cr_tensor_create(struct cr_tensor **out, enum cr_dtype dtype, int rank, const int64_t *shape,
-                     const void *data, struct cr_error *err)
+int cr_tensor_wrap(struct cr_tensor **out, enum cr_dtype dtype, int rank, const int64_t *shape,
+                   struct cr_buffer *buffer, struct cr_error *err)
 {
     *out = NULL;
-    if (!is_dtype(dtype))
-        return cr_fail(err, CR_ERR_ARGUMENT, "%d is no dtype", (int)dtype);
     int64_t elements = 0;
-    int result = count_elements(rank, shape, &elements, err);
-    if (result < 0)
-        return result;
-    size_t bytes;
-    if (!cr_size_mul((size_t)elements, cr_dtype_size(dtype), &bytes))
-        return cr_fail_memory(err, SIZE_MAX);
-    struct cr_tensor *tensor = cr_calloc(1, sizeof(*tensor));
-    if (tensor == NULL || (tensor->data = cr_calloc(1, bytes)) == NULL) {
-        cr_free(tensor);
-        return cr_fail_memory(err, bytes);
+    int result = cr_shape_elements(rank, shape, &elements, err);
+    struct cr_tensor *tensor = result < 0 ? NULL : cr_calloc(1, sizeof(*tensor));
+    if (tensor == NULL) {
+        cr_buffer_unref(&buffer);
+        return result < 0 ? result : cr_fail_memory(err, sizeof(*tensor));
     }
     tensor->references = 1;
     tensor->dtype = dtype;
@@ -86,10 +111,30 @@ int cr_tensor_create(struct cr_tensor **out, enum cr_dtype dtype, int rank, cons
     tensor->elements = elements;
     if (rank > 0)
         memcpy(tensor->shape, shape, (size_t)rank * sizeof(*shape));
-    if (data != NULL && bytes > 0)
-        memcpy(tensor->data, data, bytes);
+    tensor->buffer = buffer;
     *out = tensor;
     return 0;
+}
+
+int cr_tensor_create(struct cr_tensor **out, enum cr_dtype dtype, int rank, const int64_t *shape,
+                     const void *data, struct cr_error *err)
+{
+    *out = NULL;
+    if (cr_dtype_size(dtype) == 0)
+        return cr_fail(err, CR_ERR_ARGUMENT, "%d is no dtype", (int)dtype);
+    int64_t elements = 0;
+    int result = cr_shape_elements(rank, shape, &elements, err);
+    if (result < 0)
+        return result;
+    size_t bytes;
+    if (!cr_size_mul((size_t)elements, cr_dtype_size(dtype), &bytes))
+        return cr_fail_memory(err, SIZE_MAX);
+    struct cr_buffer *buffer = host_buffer(bytes);
+    if (buffer == NULL)
+        return cr_fail_memory(err, bytes);
+    if (data != NULL && bytes > 0)
+        memcpy(buffer->memory, data, bytes);
+    return cr_tensor_wrap(out, dtype, rank, shape, buffer, err);
 }
 
 struct cr_tensor *cr_tensor_ref(const struct cr_tensor *tensor)
@@ -106,7 +151,7 @@ void cr_tensor_unref(struct cr_tensor **tensor)
     *tensor = NULL;
     if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) > 1)
         return;
-    cr_free(old->data);
+    cr_buffer_unref(&old->buffer);
     cr_free(old);
 }
 
@@ -132,11 +177,15 @@ int64_t cr_tensor_elements(const struct cr_tensor *tensor)
 
 int cr_tensor_read(const struct cr_tensor *tensor, void *data, size_t bytes, struct cr_error *err)
 {
+    if (cr_dtype_size(tensor->dtype) == 0)
+        return cr_fail(err, CR_ERR_ARGUMENT,
+                       "a tensor of type %s is read with cr_tensor_read_quantized()",
+                       cr_dtype_name(tensor->dtype));
     size_t holds = (size_t)tensor->elements * cr_dtype_size(tensor->dtype);
     if (bytes != holds)
         return cr_fail(err, CR_ERR_ARGUMENT, "reading %zu bytes of a tensor that holds %zu", bytes,
                        holds);
-    if (bytes > 0)
-        memcpy(data, tensor->data, bytes);
-    return 0;
+    if (bytes == 0)
+        return 0;
+    return tensor->buffer->ops->read(tensor->buffer, tensor->offset, data, bytes, err);
 }

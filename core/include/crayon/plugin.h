@@ -37,6 +37,7 @@
 #ifndef CRAYON_PLUGIN_H
 #define CRAYON_PLUGIN_H
 
+#include <crayon/device.h>
 #include <crayon/error.h>
 #include <crayon/log.h>
 #include <crayon/value.h>
@@ -46,7 +47,7 @@ extern "C" {
 #endif
 
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 0
+#define CR_ABI_MINOR 1
 #define CR_PLUGIN_MAGIC "crayon\r\n"
 
 /* ---- Ports ---- */
@@ -237,7 +238,8 @@ struct cr_stage_ops {
 /* ---- Elements and the plugin ---- */
 
 enum cr_element_kind {
-    CR_ELEMENT_STAGE = 1, /* a node of a pipeline */
+    CR_ELEMENT_STAGE = 1,  /* a node of a pipeline */
+    CR_ELEMENT_DEVICE = 2, /* executes tensor operations (since ABI 1.1) */
 };
 
 struct cr_element {
@@ -251,6 +253,7 @@ struct cr_element {
     const struct cr_option *const *options;
     size_t state_size; /* of the state struct, which starts zeroed; 0: none */
     const struct cr_stage_ops *stage;
+    const struct cr_device_ops *device; /* since ABI 1.1 */
 };
 
 struct cr_plugin {

@@ -17,14 +17,16 @@ enum cr_dtype {
     CR_DTYPE_F16 = 2, /* IEEE 754 binary16 */
     CR_DTYPE_I32 = 3,
     CR_DTYPE_U8 = 4,
+    CR_DTYPE_Q8_0 = 5, /* quantised matrices (since ABI 1.1): crayon/device.h */
+    CR_DTYPE_NF4 = 6,
 };
 
 #define CR_TENSOR_MAX_RANK 4
 
-/* "f32", "f16", "i32", "u8"; "?" for a number that is none. */
+/* "f32", "f16", "i32", "u8", "q8_0", "nf4"; "?" for a number that is none. */
 CR_API
 const char *cr_dtype_name(enum cr_dtype dtype);
-/* Bytes an element; 0 for a number that is none. */
+/* Bytes an element; 0 for quantised types and for a number that is none. */
 CR_API
 size_t cr_dtype_size(enum cr_dtype dtype);
 

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include <crayon/memory.h>
+#include <crayon/registry.h>
+
+#include "tensor/device.h"
+
+#define PREFIX "device-"
+/* Blocks are rounded up to this, so that tensors of nearly one size share them. */
+#define GRAIN 256
+/* A pooled block serves a request of at least this share of its size. */
+#define FIT_NUMERATOR 3
+#define FIT_DENOMINATOR 4
+
+static const struct {
+    const char *name;
+} op_names[CR_OP_COUNT] = {
+#define NAME(name, number, words, tier) [number] = {words},
+    CR_OPS(NAME)
+#undef NAME
+};
+
+const char *cr_op_name(enum cr_op op)
+{
+    return (int)op > 0 && (int)op < CR_OP_COUNT ? op_names[op].name : NULL;
+}
+
+/* ---- Opening ---- */
+
+struct cr_device_found {
+    void (*found)(void *user, const struct cr_device_info *info);
+    void *user;
+    /* For "auto": the first real GPU. */
+    bool choose;
+    char chosen[64];
+};
+
+void cr_device_found_add(struct cr_device_found *found, const struct cr_device_info *info)
+{
+    if (found->found != NULL)
+        found->found(found->user, info);
+    if (found->choose && found->chosen[0] == '\0' && (info->flags & CR_DEVICE_GPU) != 0 &&
+        (info->flags & CR_DEVICE_SOFTWARE) == 0)
+        memcpy(found->chosen, info->name, sizeof(found->chosen));
+}
+
+static bool is_device(const struct cr_element *element)
+{
+    return element->kind == CR_ELEMENT_DEVICE;
+}
+
+int cr_device_list(const struct cr_registry *registry,
+                   void (*found)(void *user, const struct cr_device_info *info),
+                   void (*unavailable)(void *user, const char *element, const char *reason),
+                   void *user, struct cr_error *err)
+{
+    struct cr_device_found list = {.found = found, .user = user};
+    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
+        const struct cr_element *element = cr_registry_element(registry, i);
+        if (!is_device(element))
+            continue;
+        struct cr_error reason = CR_ERROR_INIT;
+        if (element->device->list(&list, &reason) < 0) {
+            if (reason.code == CR_ERR_MEMORY)
+                return cr_fail(err, CR_ERR_MEMORY, "%s", reason.message);
+            if (unavailable != NULL)
+                unavailable(user, element->name, reason.message);
+        }
+    }
+    return 0;
+}
+
+/* The first real GPU of any plugin, else "cpu". */
+static void choose(const struct cr_registry *registry, char name[64])
+{
+    struct cr_device_found list = {.choose = true};
+    for (size_t i = 0; i < cr_registry_elements(registry) && list.chosen[0] == '\0'; i++) {
+        const struct cr_element *element = cr_registry_element(registry, i);
+        if (is_device(element))
+            (void)element->device->list(&list, NULL);
+    }
+    strcpy(name, list.chosen[0] != '\0' ? list.chosen : "cpu");
+}
+
+static const struct cr_element *find_element(const struct cr_registry *registry, const char *name,
+                                             size_t length)
+{
+    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
+        const struct cr_element *element = cr_registry_element(registry, i);
+        if (is_device(element) && strncmp(element->name, PREFIX, strlen(PREFIX)) == 0 &&
+            strlen(element->name) == strlen(PREFIX) + length &&
+            memcmp(element->name + strlen(PREFIX), name, length) == 0)
+            return element;
+    }
+    return NULL;
+}
+
+static int fail_unknown(const struct cr_registry *registry, const char *name, struct cr_error *err)
+{
+    struct cr_text known = CR_TEXT_INIT;
+    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
+        const struct cr_element *element = cr_registry_element(registry, i);
+        if (is_device(element) && strncmp(element->name, PREFIX, strlen(PREFIX)) == 0)
+            cr_text_printf(&known, "%s%s", known.size > 0 ? ", " : "",
+                           element->name + strlen(PREFIX));
+    }
+    cr_fail(err, CR_ERR_NOT_FOUND, "no device \"%s\"; there are: %s", name,
+            known.size > 0 ? known.data : "none, no device plugin was found");
+    cr_text_finish(&known);
+    return CR_ERR_NOT_FOUND;
+}
+
+int cr_device_open(struct cr_device **out, const struct cr_registry *registry, const char *name,
+                   const struct cr_device_params *params, struct cr_error *err)
+{
+    *out = NULL;
+    char automatic[64];
+    if (name == NULL || strcmp(name, "auto") == 0) {
+        choose(registry, automatic);
+        name = automatic;
+    }
+    size_t length = strcspn(name, ":");
+    const struct cr_element *element = find_element(registry, name, length);
+    if (element == NULL)
+        return fail_unknown(registry, name, err);
+    struct cr_device *device = cr_calloc(1, sizeof(*device));
+    if (device == NULL || (device->state = cr_calloc(1, element->state_size)) == NULL) {
+        cr_free(device);
+        return cr_fail_memory(err, sizeof(*device) + element->state_size);
+    }
+    device->references = 1;
+    device->ops = element->device;
+    if (params != NULL)
+        device->params = *params;
+    const char *selector = name[length] == ':' ? name + length + 1 : "";
+    int result = device->ops->open(device->state, selector, &device->params, err);
+    if (result < 0) {
+        cr_free(device->state);
+        cr_free(device);
+        return result;
+    }
+    pthread_mutex_init(&device->lock, NULL);
+    *out = device;
+    return 0;
+}
+
+struct cr_device *cr_device_ref(struct cr_device *device)
+{
+    atomic_fetch_add_explicit(&device->references, 1, memory_order_relaxed);
+    return device;
+}
+
+/* Give the pool's memory back to the device. Called with the lock held. */
+static void drain(struct cr_device *device)
+{
+    while (device->pool != NULL) {
+        struct cr_buffer *buffer = device->pool;
+        device->pool = buffer->next;
+        device->figures.pooled -= buffer->bytes;
+        device->ops->free(device->state, buffer->memory);
+        cr_free(buffer);
+    }
+}
+
+void cr_device_unref(struct cr_device **device)
+{
+    struct cr_device *old = *device;
+    *device = NULL;
+    if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) > 1)
+        return;
+    drain(old);
+    old->ops->close(old->state);
+    pthread_mutex_destroy(&old->lock);
+    cr_free(old->state);
+    cr_free(old);
+}
+
+/* ---- Memory ---- */
+
+static int buffer_read(struct cr_buffer *buffer, uint64_t offset, void *data, size_t bytes,
+                       struct cr_error *err)
+{
+    struct cr_device *device = buffer->device;
+    pthread_mutex_lock(&device->lock);
+    int result = device->ops->download(device->state, buffer->memory, offset, data, bytes, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+/* Back into the pool, in order of size. The struct waits there too, so that a token loop allocates
+ * nothing. */
+static void buffer_release(struct cr_buffer *buffer)
+{
+    struct cr_device *device = buffer->device;
+    buffer->device = NULL;
+    pthread_mutex_lock(&device->lock);
+    device->figures.used -= buffer->bytes;
+    device->figures.pooled += buffer->bytes;
+    struct cr_buffer **at = &device->pool;
+    while (*at != NULL && (*at)->bytes < buffer->bytes)
+        at = &(*at)->next;
+    buffer->next = *at;
+    *at = buffer;
+    pthread_mutex_unlock(&device->lock);
+    cr_device_unref(&device);
+}
+
+static const struct cr_buffer_ops buffer_ops = {.read = buffer_read, .release = buffer_release};
+
+/* The smallest pooled buffer that fits without much waste, or NULL. */
+static struct cr_buffer *take_pooled(struct cr_device *device, size_t bytes)
+{
+    struct cr_buffer **at = &device->pool;
+    while (*at != NULL && (*at)->bytes < bytes)
+        at = &(*at)->next;
+    struct cr_buffer *buffer = *at;
+    if (buffer == NULL || bytes / FIT_NUMERATOR * FIT_DENOMINATOR + GRAIN < buffer->bytes)
+        return NULL;
+    *at = buffer->next;
+    device->figures.pooled -= buffer->bytes;
+    return buffer;
+}
+
+static int allocate(struct cr_device *device, size_t bytes, struct cr_buffer **out,
+                    struct cr_error *err)
+{
+    if ((*out = take_pooled(device, bytes)) != NULL)
+        return 0;
+    struct cr_buffer *buffer = cr_calloc(1, sizeof(*buffer));
+    if (buffer == NULL)
+        return cr_fail_memory(err, sizeof(*buffer));
+    int result = device->ops->alloc(device->state, bytes, &buffer->memory, err);
+    if (result == CR_ERR_MEMORY && device->pool != NULL) {
+        drain(device);
+        if (err != NULL)
+            cr_error_clear(err);
+        result = device->ops->alloc(device->state, bytes, &buffer->memory, err);
+    }
+    if (result < 0) {
+        cr_free(buffer);
+        return result;
+    }
+    buffer->bytes = bytes;
+    device->figures.allocations++;
+    *out = buffer;
+    return 0;
+}
+
+int cr_device_buffer(struct cr_buffer **out, struct cr_device *device, size_t bytes,
+                     struct cr_error *err)
+{
+    *out = NULL;
+    if (bytes > SIZE_MAX - GRAIN)
+        return cr_fail_memory(err, bytes);
+    bytes = bytes == 0 ? GRAIN : (bytes + GRAIN - 1) / GRAIN * GRAIN;
+    pthread_mutex_lock(&device->lock);
+    struct cr_buffer *buffer = NULL;
+    int result = allocate(device, bytes, &buffer, err);
+    if (result == 0) {
+        device->figures.used += buffer->bytes;
+        if (device->figures.used > device->figures.peak)
+            device->figures.peak = device->figures.used;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (result < 0)
+        return result;
+    buffer->references = 1;
+    buffer->ops = &buffer_ops;
+    buffer->device = cr_device_ref(device);
+    *out = buffer;
+    return 0;
+}
+
+int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_t offset,
+                     const void *data, size_t bytes, struct cr_error *err)
+{
+    if (bytes == 0)
+        return 0;
+    pthread_mutex_lock(&device->lock);
+    int result = device->ops->upload(device->state, buffer->memory, offset, data, bytes, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+void cr_device_get_memory(const struct cr_device *device, struct cr_device_memory *memory)
+{
+    struct cr_device *d = (struct cr_device *)(uintptr_t)device;
+    uint64_t free_bytes = 0;
+    pthread_mutex_lock(&d->lock);
+    *memory = d->figures;
+    d->ops->memory(d->state, &memory->total, &free_bytes);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- Work ---- */
+
+int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err)
+{
+    pthread_mutex_lock(&device->lock);
+    int result = device->ops->submit(device->state, call, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+bool cr_device_supports(struct cr_device *device, const struct cr_call *call)
+{
+    pthread_mutex_lock(&device->lock);
+    bool result = device->ops->supports(device->state, call);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+int cr_device_finish(struct cr_device *device, struct cr_error *err)
+{
+    pthread_mutex_lock(&device->lock);
+    int result = device->ops->flush(device->state, err);
+    if (result == 0)
+        result = device->ops->wait(device->state, 0, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+void cr_device_get_info(const struct cr_device *device, struct cr_device_info *info)
+{
+    memset(info, 0, sizeof(*info));
+    info->size = sizeof(*info);
+    device->ops->info(device->state, info);
+}
+
+/* ---- Dense tensors ---- */
+
+int cr_tensor_upload(struct cr_tensor **out, struct cr_device *device, enum cr_dtype dtype,
+                     int rank, const int64_t *shape, const void *data, struct cr_error *err)
+{
+    *out = NULL;
+    if (cr_dtype_size(dtype) == 0)
+        return cr_fail(err, CR_ERR_ARGUMENT, "%s is no dtype of dense tensors",
+                       cr_dtype_name(dtype));
+    int64_t elements = 0;
+    int result = cr_shape_elements(rank, shape, &elements, err);
+    if (result < 0)
+        return result;
+    size_t bytes = (size_t)elements * cr_dtype_size(dtype);
+    struct cr_buffer *buffer = NULL;
+    if ((result = cr_device_buffer(&buffer, device, bytes, err)) < 0)
+        return result;
+    if (data != NULL)
+        result = cr_device_upload(device, buffer, 0, data, bytes, err);
+    if (result < 0) {
+        cr_buffer_unref(&buffer);
+        return result;
+    }
+    return cr_tensor_wrap(out, dtype, rank, shape, buffer, err);
+}
+
+struct cr_device *cr_tensor_device(const struct cr_tensor *tensor)
+{
+    return tensor->buffer->device;
+}
+
+int cr_tensor_to(struct cr_tensor **out, const struct cr_tensor *tensor, struct cr_device *device,
+                 struct cr_error *err)
+{
+    *out = NULL;
+    if (tensor->buffer->device == device) {
+        *out = cr_tensor_ref(tensor);
+        return 0;
+    }
+    if (cr_dtype_size(tensor->dtype) == 0)
+        return cr_fail(err, CR_ERR_UNSUPPORTED, "a tensor of type %s stays on its device",
+                       cr_dtype_name(tensor->dtype));
+    size_t bytes = (size_t)tensor->elements * cr_dtype_size(tensor->dtype);
+    void *data = cr_malloc(bytes);
+    if (data == NULL)
+        return cr_fail_memory(err, bytes);
+    int result = cr_tensor_read(tensor, data, bytes, err);
+    if (result == 0)
+        result = device == NULL
+                     ? cr_tensor_create(out, tensor->dtype, tensor->rank, tensor->shape, data, err)
+                     : cr_tensor_upload(out, device, tensor->dtype, tensor->rank, tensor->shape,
+                                        data, err);
+    cr_free(data);
+    return result;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h: a device as the core holds it: the plugin's table and state, a pool of memory, a lock.
+ */
+#ifndef CR_TENSOR_DEVICE_H
+#define CR_TENSOR_DEVICE_H
+
+#include <pthread.h>
+
+#include <crayon/device.h>
+
+#include "value/buffer.h"
+
+struct cr_device {
+    _Atomic int references;
+    const struct cr_device_ops *ops;
+    void *state;
+    struct cr_device_params params;
+    pthread_mutex_t lock;   /* around ops, the pool and the figures */
+    struct cr_buffer *pool; /* free buffers, the smallest first */
+    struct cr_device_memory figures;
+};
+
+/* Memory from the pool, or new. */
+int cr_device_buffer(struct cr_buffer **out, struct cr_device *device, size_t bytes,
+                     struct cr_error *err);
+int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_t offset,
+                     const void *data, size_t bytes, struct cr_error *err);
+int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err);
+bool cr_device_supports(struct cr_device *device, const struct cr_call *call);
+
+#endif
