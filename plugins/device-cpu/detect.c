@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu.h"
+
+#if CPU_ARM && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+const char *cpu_level_name(enum cpu_level level)
+{
+    static const char *const names[] = {"plain", "avx2", "avx512", "neon"};
+    return names[level];
+}
+
+/* Is `word` one of the names in the comma-separated list? */
+static bool listed(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    while (list != NULL && *list != '\0') {
+        size_t span = strcspn(list, ",");
+        if (span == length && memcmp(list, word, length) == 0)
+            return true;
+        list += span + (list[span] == ',');
+    }
+    return false;
+}
+
+static void read_title(char title[128])
+{
+    char line[256];
+    snprintf(title, 128, "CPU");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        char *colon = strchr(line, ':');
+        if (colon == NULL || strncmp(line, "model name", 10) != 0)
+            continue;
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(title, 128, "%.127s", colon + 1 + (colon[1] == ' '));
+        break;
+    }
+    fclose(file);
+}
+
+void cpu_detect(struct cpu_features *features)
+{
+    const char *off = getenv("CRAYON_CPU_DISABLE");
+    memset(features, 0, sizeof(*features));
+    read_title(features->title);
+#if CPU_X86
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                __builtin_cpu_supports("f16c") && !listed(off, "avx2");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                  !listed(off, "avx512");
+    features->level = avx512 ? CPU_AVX512 : avx2 ? CPU_AVX2 : CPU_PLAIN;
+    features->vnni = avx512 && __builtin_cpu_supports("avx512vnni") && !listed(off, "vnni");
+#elif CPU_ARM
+    features->level = listed(off, "neon") ? CPU_PLAIN : CPU_NEON;
+#if defined(__linux__) && defined(HWCAP_ASIMDDP)
+    features->dotprod = features->level == CPU_NEON && !listed(off, "dotprod") &&
+                        (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#endif
+#endif
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    features->l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+    features->l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    features->l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+}
