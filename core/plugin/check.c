@@ -209,6 +209,21 @@ static int check_stage(const struct cr_element *element, struct cr_error *err)
     return 0;
 }
 
+static int check_device(const struct cr_element *element, struct cr_error *err)
+{
+    const struct cr_device_ops *ops = CR_HAS(element, device) ? element->device : NULL;
+    if (ops == NULL)
+        return REFUSE("it has no device functions");
+    if (!CR_HAS(ops, close))
+        return REFUSE("its struct cr_device_ops is too small: %u bytes", ops->size);
+    if (ops->list == NULL || ops->open == NULL || ops->info == NULL || ops->supports == NULL ||
+        ops->variant == NULL || ops->alloc == NULL || ops->free == NULL || ops->upload == NULL ||
+        ops->download == NULL || ops->submit == NULL || ops->flush == NULL || ops->wait == NULL ||
+        ops->memory == NULL || ops->close == NULL)
+        return REFUSE("one of its device functions is missing");
+    return 0;
+}
+
 static int check_element(const struct cr_element *element, struct cr_error *err)
 {
     if (!CR_HAS(element, stage))
@@ -217,13 +232,14 @@ static int check_element(const struct cr_element *element, struct cr_error *err)
     if ((result = check_name(element->name, '-', err)) < 0 ||
         (result = check_line(element->summary, "summary", err)) < 0)
         return result;
-    if (element->kind != CR_ELEMENT_STAGE)
+    if (element->kind != CR_ELEMENT_STAGE && element->kind != CR_ELEMENT_DEVICE)
         return REFUSE("its kind %u is unknown", element->kind);
     if ((result = check_ports(element->inputs, true, err)) < 0 ||
         (result = check_ports(element->outputs, false, err)) < 0 ||
         (result = check_options(element, err)) < 0)
         return result;
-    return check_stage(element, err);
+    return element->kind == CR_ELEMENT_STAGE ? check_stage(element, err)
+                                             : check_device(element, err);
 }
 
 static int check_elements(const struct cr_plugin *plugin, struct cr_error *err)

@@ -2,11 +2,9 @@
 #include <string.h>
 
 #include <crayon/memory.h>
-#include <crayon/registry.h>
 
 #include "tensor/device.h"
 
-#define PREFIX "device-"
 /* Blocks are rounded up to this, so that tensors of nearly one size share them. */
 #define GRAIN 256
 /* A pooled block serves a request of at least this share of its size. */
@@ -26,115 +24,21 @@ const char *cr_op_name(enum cr_op op)
     return (int)op > 0 && (int)op < CR_OP_COUNT ? op_names[op].name : NULL;
 }
 
-/* ---- Opening ---- */
-
-struct cr_device_found {
-    void (*found)(void *user, const struct cr_device_info *info);
-    void *user;
-    /* For "auto": the first real GPU. */
-    bool choose;
-    char chosen[64];
-};
-
-void cr_device_found_add(struct cr_device_found *found, const struct cr_device_info *info)
-{
-    if (found->found != NULL)
-        found->found(found->user, info);
-    if (found->choose && found->chosen[0] == '\0' && (info->flags & CR_DEVICE_GPU) != 0 &&
-        (info->flags & CR_DEVICE_SOFTWARE) == 0)
-        memcpy(found->chosen, info->name, sizeof(found->chosen));
-}
-
-static bool is_device(const struct cr_element *element)
-{
-    return element->kind == CR_ELEMENT_DEVICE;
-}
-
-int cr_device_list(const struct cr_registry *registry,
-                   void (*found)(void *user, const struct cr_device_info *info),
-                   void (*unavailable)(void *user, const char *element, const char *reason),
-                   void *user, struct cr_error *err)
-{
-    struct cr_device_found list = {.found = found, .user = user};
-    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
-        const struct cr_element *element = cr_registry_element(registry, i);
-        if (!is_device(element))
-            continue;
-        struct cr_error reason = CR_ERROR_INIT;
-        if (element->device->list(&list, &reason) < 0) {
-            if (reason.code == CR_ERR_MEMORY)
-                return cr_fail(err, CR_ERR_MEMORY, "%s", reason.message);
-            if (unavailable != NULL)
-                unavailable(user, element->name, reason.message);
-        }
-    }
-    return 0;
-}
-
-/* The first real GPU of any plugin, else "cpu". */
-static void choose(const struct cr_registry *registry, char name[64])
-{
-    struct cr_device_found list = {.choose = true};
-    for (size_t i = 0; i < cr_registry_elements(registry) && list.chosen[0] == '\0'; i++) {
-        const struct cr_element *element = cr_registry_element(registry, i);
-        if (is_device(element))
-            (void)element->device->list(&list, NULL);
-    }
-    strcpy(name, list.chosen[0] != '\0' ? list.chosen : "cpu");
-}
-
-static const struct cr_element *find_element(const struct cr_registry *registry, const char *name,
-                                             size_t length)
-{
-    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
-        const struct cr_element *element = cr_registry_element(registry, i);
-        if (is_device(element) && strncmp(element->name, PREFIX, strlen(PREFIX)) == 0 &&
-            strlen(element->name) == strlen(PREFIX) + length &&
-            memcmp(element->name + strlen(PREFIX), name, length) == 0)
-            return element;
-    }
-    return NULL;
-}
-
-static int fail_unknown(const struct cr_registry *registry, const char *name, struct cr_error *err)
-{
-    struct cr_text known = CR_TEXT_INIT;
-    for (size_t i = 0; i < cr_registry_elements(registry); i++) {
-        const struct cr_element *element = cr_registry_element(registry, i);
-        if (is_device(element) && strncmp(element->name, PREFIX, strlen(PREFIX)) == 0)
-            cr_text_printf(&known, "%s%s", known.size > 0 ? ", " : "",
-                           element->name + strlen(PREFIX));
-    }
-    cr_fail(err, CR_ERR_NOT_FOUND, "no device \"%s\"; there are: %s", name,
-            known.size > 0 ? known.data : "none, no device plugin was found");
-    cr_text_finish(&known);
-    return CR_ERR_NOT_FOUND;
-}
-
-int cr_device_open(struct cr_device **out, const struct cr_registry *registry, const char *name,
-                   const struct cr_device_params *params, struct cr_error *err)
+int cr_device_create(struct cr_device **out, const struct cr_device_ops *ops, size_t state_size,
+                     const char *selector, const struct cr_device_params *params,
+                     struct cr_error *err)
 {
     *out = NULL;
-    char automatic[64];
-    if (name == NULL || strcmp(name, "auto") == 0) {
-        choose(registry, automatic);
-        name = automatic;
-    }
-    size_t length = strcspn(name, ":");
-    const struct cr_element *element = find_element(registry, name, length);
-    if (element == NULL)
-        return fail_unknown(registry, name, err);
     struct cr_device *device = cr_calloc(1, sizeof(*device));
-    if (device == NULL || (device->state = cr_calloc(1, element->state_size)) == NULL) {
+    if (device == NULL || (device->state = cr_calloc(1, state_size)) == NULL) {
         cr_free(device);
-        return cr_fail_memory(err, sizeof(*device) + element->state_size);
+        return cr_fail_memory(err, sizeof(*device) + state_size);
     }
     device->references = 1;
-    device->ops = element->device;
+    device->ops = ops;
     if (params != NULL)
         device->params = *params;
-    const char *selector = name[length] == ':' ? name + length + 1 : "";
-    int result = device->ops->open(device->state, selector, &device->params, err);
+    int result = ops->open(device->state, selector, &device->params, err);
     if (result < 0) {
         cr_free(device->state);
         cr_free(device);

@@ -20,6 +20,11 @@ struct cr_device {
     struct cr_device_memory figures;
 };
 
+/* A device of this table, opened. `params` may be NULL. */
+int cr_device_create(struct cr_device **out, const struct cr_device_ops *ops, size_t state_size,
+                     const char *selector, const struct cr_device_params *params,
+                     struct cr_error *err);
+
 /* Memory from the pool, or new. */
 int cr_device_buffer(struct cr_buffer **out, struct cr_device *device, size_t bytes,
                      struct cr_error *err);

@@ -6,11 +6,13 @@
 
 #include <crayon/base.h>
 #include <crayon/canvas.h>
+#include <crayon/device.h>
 #include <crayon/error.h>
 #include <crayon/file.h>
 #include <crayon/image.h>
 #include <crayon/log.h>
 #include <crayon/memory.h>
+#include <crayon/ops.h>
 #include <crayon/panoptic.h>
 #include <crayon/pipeline.h>
 #include <crayon/plugin.h>
