@@ -26,6 +26,8 @@ struct cpu_features {
 /* What is there, less what $CRAYON_CPU_DISABLE names (avx512, avx2, vnni, neon, dotprod; commas
  * between). */
 void cpu_detect(struct cpu_features *features);
+/* Is OpenBLAS compiled in, and "openblas" not switched off? */
+bool cpu_blas_allowed(void);
 const char *cpu_level_name(enum cpu_level level);
 
 /* Functions for one instruction set are marked, so that one file holds all variants of a kernel and
@@ -67,6 +69,7 @@ struct cpu {
     struct cr_device_params params;
     struct cpu_features features;
     struct cpu_pool *pool;
+    bool blas; /* use OpenBLAS for large float products */
     struct {
         void *memory;
         size_t bytes;

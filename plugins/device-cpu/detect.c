@@ -29,6 +29,15 @@ static bool listed(const char *list, const char *word)
     return false;
 }
 
+bool cpu_blas_allowed(void)
+{
+#ifdef HAVE_OPENBLAS
+    return !listed(getenv("CRAYON_CPU_DISABLE"), "openblas");
+#else
+    return false;
+#endif
+}
+
 static void read_title(char title[128])
 {
     char line[256];

@@ -137,6 +137,7 @@ static int open_cpu(void *state, const char *selector, const struct cr_device_pa
                        params->threads, MAX_THREADS);
     cpu->params = *params;
     cpu_detect(&cpu->features);
+    cpu->blas = cpu_blas_allowed();
     int threads = params->threads > 0 ? params->threads : usable_processors();
     threads = threads > MAX_THREADS ? MAX_THREADS : threads;
     int result = cpu_pool_create(&cpu->pool, threads, err);
