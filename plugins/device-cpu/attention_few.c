@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Attention of few queries (decoding): each key and value is read once for all heads that share it,
+ * in the order in which they lie. The keys are split into chunks of a fixed length, so that few
+ * heads still keep many threads busy; chunks are joined in their order. */
+#include <math.h>
+#include <string.h>
+
+#include "attention.h"
+#include "simd.h"
+#include "vector.h"
+
+#define CHUNK 512 /* keys of a task */
+#define KEYS 64   /* keys that are loaded at once */
+
+struct few {
+    const struct cpu_attention *a;
+    int64_t rows;   /* group x queries */
+    int64_t chunks; /* of the keys */
+    float *parts;   /* [batch x key heads][chunks][rows][d + 2]: what each chunk summed up, its
+                       maximum and sum */
+    float *work;    /* for each worker: [KEYS][d] and [rows][KEYS] */
+    size_t scratch;
+};
+
+static void add_scaled_plain(float *out, const float *x, float factor, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] += factor * x[i];
+}
+
+#if CPU_X86
+CPU_TARGET_AVX2 static void add_scaled_avx2(float *out, const float *x, float factor, int64_t count)
+{
+    const __m256 f = _mm256_set1_ps(factor);
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(out + i,
+                         _mm256_fmadd_ps(f, _mm256_loadu_ps(x + i), _mm256_loadu_ps(out + i)));
+    add_scaled_plain(out + i, x + i, factor, count - i);
+}
+#endif
+
+static void add_scaled(enum cpu_level level, float *out, const float *x, float factor,
+                       int64_t count)
+{
+#if CPU_X86
+    if (level >= CPU_AVX2) {
+        add_scaled_avx2(out, x, factor, count);
+        return;
+    }
+#endif
+    (void)level;
+    add_scaled_plain(out, x, factor, count);
+}
+
+/* Row r of a task is query r % queries of head r / queries of the group. */
+static int64_t head_of(const struct cpu_attention *a, int64_t key_head, int64_t r)
+{
+    return key_head * a->group + r / a->queries;
+}
+
+static void score(const struct few *f, int64_t b, int64_t key_head, int64_t j0, int64_t count,
+                  float *loaded, float *scores)
+{
+    const struct cpu_attention *a = f->a;
+    for (int64_t j = 0; j < count; j++)
+        cpu_attention_load(a, a->k, cpu_attention_key(a, b, key_head, j0 + j), loaded + j * a->d);
+    for (int64_t r = 0; r < f->rows; r++) {
+        int64_t head = head_of(a, key_head, r), i = r % a->queries;
+        const float *q = a->q + ((b * a->heads + head) * a->queries + i) * a->d;
+        for (int64_t j = 0; j < count; j++)
+            scores[r * KEYS + j] = cpu_dot(a->level, q, loaded + j * a->d, a->d);
+        cpu_attention_cover(a, b, head, i, j0, count, scores + r * KEYS);
+    }
+}
+
+static void task(void *argument, int64_t index, int worker)
+{
+    const struct few *f = argument;
+    const struct cpu_attention *a = f->a;
+    int64_t item = index / f->chunks, chunk = index % f->chunks;
+    int64_t b = item / a->key_heads, key_head = item % a->key_heads;
+    float *loaded = f->work + (size_t)worker * f->scratch, *scores = loaded + KEYS * a->d;
+    float *part = f->parts + index * f->rows * (a->d + 2);
+    int64_t reach = cpu_attention_reach(a, b, a->queries - 1);
+    int64_t end = (chunk + 1) * CHUNK < reach ? (chunk + 1) * CHUNK : reach;
+    memset(part, 0, (size_t)(f->rows * (a->d + 2)) * sizeof(float));
+    for (int64_t r = 0; r < f->rows; r++)
+        part[r * (a->d + 2) + a->d] = -INFINITY;
+    for (int64_t j0 = chunk * CHUNK; j0 < end; j0 += KEYS) {
+        int64_t count = end - j0 < KEYS ? end - j0 : KEYS;
+        score(f, b, key_head, j0, count, loaded, scores);
+        for (int64_t r = 0; r < f->rows; r++) {
+            float *out = part + r * (a->d + 2);
+            float factor = cpu_attention_soften(a->level, scores + r * KEYS, count, &out[a->d],
+                                                &out[a->d + 1]);
+            for (int64_t i = 0; i < a->d && factor != 1; i++)
+                out[i] *= factor;
+        }
+        for (int64_t j = 0; j < count; j++) {
+            cpu_attention_load(a, a->v, cpu_attention_key(a, b, key_head, j0 + j), loaded);
+            for (int64_t r = 0; r < f->rows; r++)
+                if (scores[r * KEYS + j] != 0)
+                    add_scaled(a->level, part + r * (a->d + 2), loaded, scores[r * KEYS + j], a->d);
+        }
+    }
+}
+
+/* Join the chunks of one row: all sums relative to the largest maximum. */
+static void join(const struct few *f, int64_t item, int64_t r, float *y)
+{
+    const int64_t d = f->a->d, stride = f->rows * (d + 2);
+    const float *first = f->parts + (item * f->chunks * f->rows + r) * (d + 2);
+    float top = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < f->chunks; c++)
+        top = first[c * stride + d] > top ? first[c * stride + d] : top;
+    memset(y, 0, (size_t)d * sizeof(float));
+    for (int64_t c = 0; c < f->chunks; c++) {
+        const float *part = first + c * stride;
+        if (part[d + 1] == 0)
+            continue;
+        float factor = part[d] == top ? 1 : expf(part[d] - top);
+        sum += factor * part[d + 1];
+        for (int64_t i = 0; i < d; i++)
+            y[i] += factor * part[i];
+    }
+    float inverse = sum == 0 ? 0 : 1 / sum;
+    for (int64_t i = 0; i < d; i++)
+        y[i] *= inverse;
+}
+
+int cpu_attention_few(const struct cpu_attention *a, struct cr_error *err)
+{
+    struct few f = {.a = a, .rows = a->group * a->queries};
+    f.chunks = a->keys == 0 ? 1 : (a->keys + CHUNK - 1) / CHUNK;
+    int64_t items = a->batch * a->key_heads;
+    size_t parts = (size_t)(items * f.chunks * f.rows * (a->d + 2));
+    f.scratch = (size_t)(KEYS * a->d + f.rows * KEYS);
+    size_t bytes = (parts + (size_t)cpu_pool_threads(a->cpu->pool) * f.scratch) * sizeof(float);
+    if ((f.parts = cpu_caller_scratch(a->cpu, bytes)) == NULL)
+        return cr_fail_memory(err, bytes);
+    f.work = f.parts + parts;
+    cpu_parallel(a->cpu->pool, items * f.chunks, task, &f);
+    for (int64_t item = 0; item < items; item++)
+        for (int64_t r = 0; r < f.rows; r++) {
+            int64_t b = item / a->key_heads, head = head_of(a, item % a->key_heads, r);
+            join(&f, item, r, a->y + ((b * a->heads + head) * a->queries + r % a->queries) * a->d);
+        }
+    return 0;
+}
