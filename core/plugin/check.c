@@ -214,7 +214,7 @@ static int check_device(const struct cr_element *element, struct cr_error *err)
     const struct cr_device_ops *ops = CR_HAS(element, device) ? element->device : NULL;
     if (ops == NULL)
         return REFUSE("it has no device functions");
-    if (!CR_HAS(ops, close))
+    if (!CR_HAS(ops, limits))
         return REFUSE("its struct cr_device_ops is too small: %u bytes", ops->size);
     if (ops->list == NULL || ops->open == NULL || ops->info == NULL || ops->supports == NULL ||
         ops->variant == NULL || ops->alloc == NULL || ops->free == NULL || ops->upload == NULL ||

@@ -232,6 +232,27 @@ void cr_device_get_info(const struct cr_device *device, struct cr_device_info *i
     device->ops->info(device->state, info);
 }
 
+int cr_device_get_limits(struct cr_device *device, struct cr_device_limits *limits,
+                         struct cr_error *err)
+{
+    memset(limits, 0, sizeof(*limits));
+    limits->size = sizeof(*limits);
+    if (device->ops->limits == NULL)
+        return 0;
+    pthread_mutex_lock(&device->lock);
+    int result = device->ops->limits(device->state, limits, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+const char *cr_device_variant(struct cr_device *device, const struct cr_call *call)
+{
+    pthread_mutex_lock(&device->lock);
+    const char *name = device->ops->variant(device->state, call);
+    pthread_mutex_unlock(&device->lock);
+    return name;
+}
+
 /* ---- Dense tensors ---- */
 
 int cr_tensor_upload(struct cr_tensor **out, struct cr_device *device, enum cr_dtype dtype,

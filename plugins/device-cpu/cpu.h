@@ -95,6 +95,9 @@ static inline enum cpu_level cpu_level(const struct cpu *cpu)
     return cpu->features.level;
 }
 
+/* Measure the processor's limits: limits.c. */
+int cpu_limits(void *state, struct cr_device_limits *limits, struct cr_error *err);
+
 /* ---- Operands ---- */
 
 static inline bool cpu_present(const struct cr_operand *operand)

@@ -266,6 +266,7 @@ static const struct cr_device_ops cpu_ops = {
     .wait = wait_all,
     .memory = memory_figures,
     .close = close_cpu,
+    .limits = cpu_limits,
 };
 
 static const struct cr_element device_cpu = {

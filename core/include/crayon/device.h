@@ -21,6 +21,7 @@ extern "C" {
 
 struct cr_device;
 struct cr_registry;
+struct cr_call;
 
 enum cr_precision {
     CR_PRECISION_FAST,  /* the default: variants with their own stated bound are allowed */
@@ -80,6 +81,25 @@ struct cr_device_memory {
 };
 CR_API
 void cr_device_get_memory(const struct cr_device *device, struct cr_device_memory *memory);
+
+/* What a device can do at most, measured on it (takes a second or two): the yardstick of `crayon
+ * bench`. 0: not known. */
+struct cr_device_limits {
+    uint32_t size; /* sizeof(struct cr_device_limits) */
+    uint32_t reserved;
+    double read_bytes;    /* a second, from memory that no cache holds */
+    double copy_bytes;    /* a second, read plus written */
+    double multiply_adds; /* f32 operations a second: two for each multiply-add, from registers */
+    double sgemm;         /* f32 operations a second in a product of large f32 matrices */
+};
+CR_API
+int cr_device_get_limits(struct cr_device *device, struct cr_device_limits *limits,
+                         struct cr_error *err) CR_MUST_CHECK;
+
+/* The name of the variant that executes a call, for bench and logs; NULL when the device has none.
+ */
+CR_API
+const char *cr_device_variant(struct cr_device *device, const struct cr_call *call);
 
 /* Every device of every loaded plugin: `found` is called once for each. A plugin that cannot look
  * (no driver) says so in `unavailable` (may be NULL). */
@@ -275,6 +295,8 @@ struct cr_device_ops {
     int (*wait)(void *state, double seconds, struct cr_error *err);
     void (*memory)(const void *state, uint64_t *total, uint64_t *free_bytes);
     void (*close)(void *state);
+    /* Measure what crayon/device.h says; may be NULL. */
+    int (*limits)(void *state, struct cr_device_limits *limits, struct cr_error *err);
 };
 
 #ifdef __cplusplus
