@@ -239,14 +239,49 @@ CPU_TARGET_AVX512 CPU_INLINE void f16_512(const uint16_t *const *rows, const flo
 
 #endif
 
+/* Scales that are doubly quantised: map[code] x nested absmax + offset. */
+static void nested_scales_plain(const struct cpu_weights *w, int64_t block, int64_t count,
+                                float *out)
+{
+    const uint8_t *codes = (const uint8_t *)w->scales + block;
+    for (int64_t i = 0; i < count; i++)
+        out[i] = w->map[codes[i]] * w->nested[(block + i) / 256] + w->map[256];
+}
+
+#if CPU_X86
+/* Product and sum are rounded one after the other, as everywhere. */
+CPU_TARGET_AVX2 static void nested_scales_avx2(const struct cpu_weights *w, int64_t block,
+                                               int64_t count, float *out)
+{
+    const uint8_t *codes = (const uint8_t *)w->scales + block;
+    const __m256 offset = _mm256_set1_ps(w->map[256]);
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        if ((block + i) / 256 != (block + i + 7) / 256) {
+            nested_scales_plain(w, block + i, 8, out + i);
+            continue;
+        }
+        __m256i code =
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(codes + i)));
+        __m256 scale = _mm256_i32gather_ps(w->map, code, 4);
+        scale = _mm256_mul_ps(scale, _mm256_set1_ps(w->nested[(block + i) / 256]));
+        _mm256_storeu_ps(out + i, _mm256_add_ps(scale, offset));
+    }
+    nested_scales_plain(w, block + i, count - i, out + i);
+}
+#endif
+
 /* The scales of a row as f32: in place, or worked out into scratch. */
 static inline const float *row_scales(const struct cpu_weights *w, int64_t n, float *scratch)
 {
     int64_t blocks = w->columns / CPU_NF4_BLOCK;
     if (w->nested == NULL)
         return (const float *)w->scales + n * blocks;
-    for (int64_t i = 0; i < blocks; i++)
-        scratch[i] = cpu_weights_scale(w, n * blocks + i);
+#if CPU_X86
+    nested_scales_avx2(w, n * blocks, blocks, scratch);
+#else
+    nested_scales_plain(w, n * blocks, blocks, scratch);
+#endif
     return scratch;
 }
 
