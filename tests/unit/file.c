@@ -328,6 +328,24 @@ static void a_read_only_file_is_not_replaced(void **state)
     assert_holds(path, "old");
 }
 
+/* When a link cannot be read, it must not be taken for a file and replaced. */
+static void a_link_that_cannot_be_read_stays(void **state)
+{
+    (void)state;
+    const char *folder = fresh_folder(), *link = in(folder, "link");
+    struct cr_error err = CR_ERROR_INIT;
+    struct stat st;
+    write_test_text(in(folder, "file"), "old");
+    assert_int_equal(symlink("file", link), 0);
+    sweep_arm(CR_FAULT_OTHER, EIO, 1);
+    assert_int_equal(cr_file_write(link, "new", 3, &err), CR_ERR_IO);
+    assert_true(sweep_disarm());
+    assert_non_null(strstr(err.message, "/link: cannot write: Input/output error"));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_holds(link, "old");
+}
+
 /* ---- Not regular files ---- */
 
 struct reading {
@@ -480,6 +498,7 @@ int main(void)
         cmocka_unit_test(refuses_what_cannot_be_replaced),
         cmocka_unit_test(respects_protection),
         cmocka_unit_test(a_read_only_file_is_not_replaced),
+        cmocka_unit_test(a_link_that_cannot_be_read_stays),
         cmocka_unit_test(writes_into_pipes),
         cmocka_unit_test(writes_behind_redirected_output),
         cmocka_unit_test(writes_to_standard_output),
