@@ -142,6 +142,7 @@ static const struct {
     {"crashing", "-DCRASH", "crashed when it was loaded: "},
     {"exiting", "-DEXIT=3", "exited with status 3 when it was loaded"},
     {"exiting-well", "-DEXIT=0", "exited with status 0 when it was loaded"},
+    {"forking", "-DFORK -DEXIT=4", "exited with status 4 when it was loaded"},
     {"hanging", "-DHANG", "was not loaded after 0.5 s"},
     {"newer", "-DMINOR=7",
      "was built for plugin ABI 1.7, this is 1.0: install a newer crayon, or a plugin built for "
