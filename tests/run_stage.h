@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* run_stage.h: run pipelines in tests as a program would: through the library, with the plugins of the
- * build tree. Programs that include it link with $(stage_libs). */
+/* run_stage.h: run pipelines in tests as a program would: through the library, with the plugins of
+ * the build tree. Programs that include it link with $(stage_libs). */
 #ifndef CR_TEST_RUN_STAGE_H
 #define CR_TEST_RUN_STAGE_H
 

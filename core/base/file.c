@@ -113,15 +113,12 @@ int cr_file_read(const char *path, size_t limit, char **data, size_t *size, stru
 
 /* ---- Writing ---- */
 
-/* The number of an open descriptor that a path stands for, or -1. Opening such a path anew would
- * start at the beginning of the file that the shell redirected to, and fails for sockets. */
+/* The number of the open descriptor that a path stands for, or -1. (/dev/stdout is a link to such a
+ * path.) Opening it anew would start at the beginning of the file that the shell redirected to, and
+ * fails for sockets. */
 static int descriptor_of(const char *path)
 {
     static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
-    if (strcmp(path, "/dev/stdout") == 0)
-        return STDOUT_FILENO;
-    if (strcmp(path, "/dev/stderr") == 0)
-        return STDERR_FILENO;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         size_t length = strlen(folders[i]);
         int fd;

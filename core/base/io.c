@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,15 +44,24 @@ ssize_t cr_io_read(int fd, void *data, size_t bytes)
     return got;
 }
 
+/* Standard output may come from a parent that made it non-blocking. */
+static bool wait_until_writable(int fd)
+{
+    struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+    return poll(&wanted, 1, -1) >= 0 || errno == EINTR;
+}
+
 int cr_io_write_all(int fd, const void *data, size_t bytes)
 {
     FAULT(CR_FAULT_WRITE, -1);
     const char *at = data;
     while (bytes > 0) {
         ssize_t put = write(fd, at, bytes < MAX_BYTES ? bytes : MAX_BYTES);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && (errno == EINTR || (errno == EAGAIN && wait_until_writable(fd))))
             continue;
-        if (put < 0)
+        if (put == 0)
+            errno = EIO; /* would go on for ever */
+        if (put <= 0)
             return -1;
         at += put;
         bytes -= (size_t)put;

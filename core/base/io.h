@@ -13,6 +13,7 @@
 
 int cr_io_open(const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
 ssize_t cr_io_read(int fd, void *data, size_t bytes);
+CR_API
 int cr_io_write_all(int fd, const void *data, size_t bytes); /* 0, or -1 with errno */
 int cr_io_fsync(int fd);
 int cr_io_close(int fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/json.h"
 #include "command/common.h"
 
@@ -12,29 +13,68 @@
 
 /* ---- Results ---- */
 
-static int output_errno; /* of the first write to standard output that failed */
+/* Not stdio: its buffer is lost when standard output is a pipe that does not block. */
+static struct {
+    char bytes[32768];
+    size_t used;
+    int number; /* the errno value of the first write that failed */
+} output;
 
-static void note_output_failure(bool failed)
+static void write_output(const char *bytes, size_t count)
 {
-    if (failed && output_errno == 0)
-        output_errno = errno != 0 ? errno : EIO;
+    if (output.number == 0 && count > 0 && cr_io_write_all(STDOUT_FILENO, bytes, count) < 0)
+        output.number = errno;
 }
 
-int print(const char *format, ...)
+bool flush_output(void)
 {
-    progress_clear();
-    va_list args;
-    va_start(args, format);
-    int count = vprintf(format, args);
-    note_output_failure(count < 0);
-    va_end(args);
-    return count;
+    write_output(output.bytes, output.used);
+    output.used = 0;
+    return output.number == 0;
 }
 
 void print_bytes(const char *bytes, size_t count)
 {
     progress_clear();
-    note_output_failure(fwrite(bytes, 1, count, stdout) != count);
+    if (count > sizeof(output.bytes) - output.used)
+        flush_output();
+    if (count > sizeof(output.bytes)) {
+        write_output(bytes, count);
+        return;
+    }
+    memcpy(output.bytes + output.used, bytes, count);
+    output.used += count;
+}
+
+static int print_long(size_t size, const char *format, va_list args) CR_PRINTF(2, 0);
+
+static int print_long(size_t size, const char *format, va_list args)
+{
+    char *text = cr_malloc(size);
+    if (text == NULL) {
+        output.number = ENOMEM;
+        return 0;
+    }
+    int count = vsnprintf(text, size, format, args);
+    print_bytes(text, (size_t)count);
+    cr_free(text);
+    return count;
+}
+
+int print(const char *format, ...)
+{
+    char text[1024];
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int count = vsnprintf(text, sizeof(text), format, args);
+    if ((size_t)count < sizeof(text))
+        print_bytes(text, (size_t)count);
+    else
+        count = print_long((size_t)count + 1, format, again);
+    va_end(again);
+    va_end(args);
+    return count;
 }
 
 bool print_text(struct cr_text *text)
@@ -84,20 +124,14 @@ void print_wrapped(const char *text, size_t column, size_t indent)
     print("\n");
 }
 
-bool flush_output(void)
-{
-    note_output_failure(fflush(stdout) != 0);
-    return output_errno == 0;
-}
-
 int finish_output(int code)
 {
     progress_clear();
     flush_output();
-    if (output_errno == 0)
+    if (output.number == 0)
         return code;
-    if (output_errno != EPIPE) /* whoever read it has seen enough */
-        say_error("cannot write to standard output: %s", strerror(output_errno));
+    if (output.number != EPIPE) /* whoever read it has seen enough */
+        say_error("cannot write to standard output: %s", strerror(output.number));
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 

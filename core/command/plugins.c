@@ -5,7 +5,7 @@
 #include "base/nearest.h"
 #include "command/common.h"
 #include "command/options.h"
-#include "command/plugins.h"
+#include "command/plugins/plugins.h"
 
 struct plugins_settings {
     const char *plugin_path;

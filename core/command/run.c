@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "command/options.h"
-#include "command/run.h"
+#include "command/run/run.h"
 
 #define MEMBER(name) offsetof(struct run_settings, name)
 

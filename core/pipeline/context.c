@@ -224,7 +224,7 @@ int cr_context_run(struct cr_context *context, struct cr_error *err)
     struct cr_node *node = context->node;
     struct cr_error why = CR_ERROR_INIT;
     int result = node->element->stage->run(node->state, context, &why);
-    if (result == 0)
+    if (result == 0 && context->misuse.code == CR_OK)
         result = check_outputs(context, &why);
     result = conclude(context, result, &why, err);
     for (size_t i = 0; i < node->output_count && result < 0; i++)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* layers.c: a pipeline file and those that it extends, and which of them wrote what. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,8 @@ static char *locate(const char *folder, const char *name)
 {
     char *path = cr_path_join(folder, name);
     struct stat st;
-    if (path == NULL || strchr(name, '/') != NULL || cr_io_stat(path, &st) == 0)
+    if (path == NULL || strchr(name, '/') != NULL ||
+        (cr_io_stat(path, &st) == 0 && !S_ISDIR(st.st_mode)))
         return path;
     static const char *const endings[] = {".json", ""};
     char *installed = NULL;
@@ -221,16 +221,16 @@ void cr_layers_finish(struct cr_pipeline *pipeline)
 
 /* ---- Who wrote it ---- */
 
+/* What the layer says about a place: the item there, or what it has instead of an object around it.
+ * NULL: nothing. */
 static const cJSON *layer_get(const struct cr_layer *layer, struct cr_place place)
 {
     const cJSON *item = layer->tree;
-    for (size_t i = 0; i < CR_MAX_STEPS && place.steps[i] != NULL && item != NULL; i++) {
+    for (size_t i = 0; i < CR_MAX_STEPS && place.steps[i] != NULL && cJSON_IsObject(item); i++) {
         const char *step = place.steps[i];
         if (i == 1 && strcmp(place.steps[0], "stages") == 0) {
             const struct cr_name *stage = cr_names_find(&layer->stages, step, strlen(step));
             item = stage == NULL ? NULL : stage->member;
-        } else if (cJSON_IsArray(item)) {
-            item = cJSON_GetArrayItem(item, atoi(step));
         } else {
             item = cr_json_get(item, step);
         }
@@ -238,15 +238,10 @@ static const cJSON *layer_get(const struct cr_layer *layer, struct cr_place plac
     return item;
 }
 
-bool cr_layer_has(const struct cr_layer *layer, struct cr_place place)
-{
-    return layer_get(layer, place) != NULL;
-}
-
 static const struct cr_layer *find_layer(const struct cr_pipeline *pipeline, struct cr_place place)
 {
     for (size_t i = 0; i < pipeline->layer_count; i++)
-        if (cr_layer_has(&pipeline->layers[i], place))
+        if (layer_get(&pipeline->layers[i], place) != NULL)
             return &pipeline->layers[i];
     return NULL;
 }
@@ -257,8 +252,12 @@ const struct cr_layer *cr_layer_of(const struct cr_pipeline *pipeline, struct cr
     while (steps < CR_MAX_STEPS && place.steps[steps] != NULL)
         steps++;
     const struct cr_layer *layer = find_layer(pipeline, place);
-    if (layer == NULL && steps > 2 && strcmp(place.steps[0], "stages") == 0)
-        layer = find_layer(pipeline, CR_PLACE("stages", place.steps[1], "use"));
+    if (steps >= 2 && strcmp(place.steps[0], "stages") == 0 &&
+        (layer == NULL || (steps == 2 && cJSON_IsObject(layer_get(layer, place))))) {
+        const struct cr_layer *user =
+            find_layer(pipeline, CR_PLACE("stages", place.steps[1], "use"));
+        layer = user != NULL ? user : layer;
+    }
     while (layer == NULL && steps > 0) {
         place.steps[--steps] = NULL;
         /* All layers have the whole; what is missing there is missing in the file itself. */

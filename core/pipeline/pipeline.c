@@ -62,6 +62,7 @@ int cr_pipeline_parse(struct cr_pipeline **out, const struct cr_registry *regist
                       const char *text, size_t size, const char *name, const char *const *sets,
                       size_t count, struct cr_report *report, struct cr_error *err)
 {
+    assert(text != NULL);
     return create(out, registry, name, text, size, sets, count, report, err);
 }
 

@@ -117,10 +117,9 @@ struct cr_place {
         }                                                                                          \
     }
 
-/* Does the layer say something about this place? */
-bool cr_layer_has(const struct cr_layer *layer, struct cr_place place);
-/* The layer that had the last word on a place. For what nobody wrote: where it is missing, which is
- * the layer that says what the stage is, or the nearest part around it. */
+/* The layer that had the last word on a place. For a stage as a whole, and for what nobody wrote in
+ * it: the layer that says its "use"; elsewhere, for what nobody wrote: that of the nearest part
+ * around it. */
 const struct cr_layer *cr_layer_of(const struct cr_pipeline *pipeline, struct cr_place place);
 /* The layer that made the stage what it is, if another one below had made it something else; the
  * layers after it are then about that other plugin. NULL: the stage never changed its plugin. */

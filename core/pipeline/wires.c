@@ -69,14 +69,30 @@ static struct cr_source *resolve_output(struct cr_checker *checker, struct cr_pl
     return no_output(checker, place, wire, node, dot + 1);
 }
 
+#define FORMS "\"@INPUT\" for an input of the pipeline or \"STAGE.PORT\" for an output of a stage"
+
+/* The name of an input or a stage alone is nearly a wire. */
+static void no_wire(struct cr_checker *checker, struct cr_place place, const char *text)
+{
+    const struct cr_pipeline *pipeline = checker->pipeline;
+    const struct cr_name *stage = cr_names_find(&pipeline->node_names, text, strlen(text));
+    const struct cr_node *node = stage == NULL ? NULL : &pipeline->nodes[stage->place];
+    if (cr_names_find(&pipeline->input_names, text, strlen(text)) != NULL)
+        cr_problem(checker, place, "\"%s\" is not a wire; did you mean \"@%s\"? Write " FORMS, text,
+                   text);
+    else if (node != NULL && node->output_count > 0)
+        cr_problem(checker, place, "\"%s\" is not a wire; did you mean \"%s.%s\"? Write " FORMS,
+                   text, text, node->outputs[0].name);
+    else
+        cr_problem(checker, place, "\"%s\" is not a wire; write " FORMS, text);
+}
+
 static struct cr_source *resolve(struct cr_checker *checker, struct cr_place place,
                                  const cJSON *item)
 {
-    static const char forms[] = "\"@INPUT\" for an input of the pipeline or \"STAGE.PORT\" for an "
-                                "output of a stage";
     struct cr_pipeline *pipeline = checker->pipeline;
     if (!cJSON_IsString(item)) {
-        cr_problem(checker, place, "a wire is needed here, %s, not %s", forms, cr_json_kind(item));
+        cr_problem(checker, place, "a wire is needed here, " FORMS ", not %s", cr_json_kind(item));
         return NULL;
     }
     const char *wire = item->valuestring, *dot = strchr(wire, '.');
@@ -87,7 +103,7 @@ static struct cr_source *resolve(struct cr_checker *checker, struct cr_place pla
     }
     if (wire[0] != '@' && dot != NULL && dot != wire && dot[1] != '\0')
         return resolve_output(checker, place, wire, dot);
-    cr_problem(checker, place, "\"%s\" is not a wire; write %s", wire, forms);
+    no_wire(checker, place, wire);
     return NULL;
 }
 

@@ -169,16 +169,35 @@ static int64_t now(void)
     return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-/* Read one line, until `deadline`. A report without an end of line is none. */
-static bool read_report(int fd, char report[CR_PROBE_REASON], int64_t deadline)
+/* Has the process ended? Its status is not taken: its number stays its own. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {.si_pid = 0};
+    int result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    return (result == 0 && info.si_pid == pid) || (result < 0 && errno != EINTR);
+}
+
+static bool wait_for(pid_t pid, int64_t deadline)
+{
+    bool ended;
+    while (!(ended = has_ended(pid)) && now() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    return ended;
+}
+
+/* Read one line, until `deadline`. A report without an end of line is none. The end of the process
+ * is not always the end of the pipe: something that the plugin started may hold it. */
+static bool read_report(pid_t pid, int fd, char report[CR_PROBE_REASON], int64_t deadline)
 {
     size_t used = 0;
-    for (;;) {
-        int64_t left = deadline - now();
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        if (left <= 0 || (poll(&poll_fd, 1, (int)left) < 0 && errno != EINTR))
+    while (used < CR_PROBE_REASON - 1 && now() < deadline) {
+        bool ended = has_ended(pid);
+        struct pollfd waiting = {.fd = fd, .events = POLLIN};
+        if (poll(&waiting, 1, ended ? 0 : 20) < 0 && errno != EINTR)
             return false;
-        if (poll_fd.revents == 0)
+        if (waiting.revents == 0 && ended)
+            return false;
+        if (waiting.revents == 0)
             continue;
         ssize_t got = cr_io_read(fd, report + used, CR_PROBE_REASON - 1 - used);
         if (got <= 0)
@@ -190,23 +209,8 @@ static bool read_report(int fd, char report[CR_PROBE_REASON], int64_t deadline)
             *end = '\0';
             return true;
         }
-        if (used == CR_PROBE_REASON - 1)
-            return false;
     }
-}
-
-/* Wait until the process has ended, without taking its status: its number stays its own. */
-static bool wait_for(pid_t pid, int64_t deadline)
-{
-    for (;;) {
-        siginfo_t info = {.si_pid = 0};
-        int result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
-        if ((result == 0 && info.si_pid == pid) || (result < 0 && errno != EINTR))
-            return true;
-        if (now() >= deadline)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
+    return false;
 }
 
 /* End the process and everything that it started. The result is its status, or -1 when nobody can
@@ -235,7 +239,7 @@ static void describe_end(int status, char reason[CR_PROBE_REASON])
 static enum cr_probe_outcome listen_to(pid_t pid, int fd, char reason[CR_PROBE_REASON])
 {
     int64_t deadline = now() + cr_probe_limit;
-    if (read_report(fd, reason, deadline)) {
+    if (read_report(pid, fd, reason, deadline)) {
         end(pid);
         if (strcmp(reason, "ok") == 0)
             return CR_PROBE_GOOD;

@@ -43,8 +43,8 @@ static void draw_foliage(struct scene *scene, const struct foliage *f)
         double sun = 0.5 + 0.42 * u * side - 0.42 * v + dice_range(&dice, -0.22, 0.22);
         double t = fmin(fmax(sun * (0.35 + 0.65 * layer), 0), 1);
         struct rgb color = rgb_mix(rgb_hex(f->dark), rgb_hex(f->light), t);
-        leaf(scene, f->x + u * f->radius_x, f->y + v * f->radius_y,
-             f->leaf * dice_range(&dice, 0.6, 1.3), dice_range(&dice, 0, 3.14159), color);
+        double turn = dice_range(&dice, 0, 3.14159), size = f->leaf * dice_range(&dice, 0.6, 1.3);
+        leaf(scene, f->x + u * f->radius_x, f->y + v * f->radius_y, size, turn, color);
     }
 }
 
@@ -140,8 +140,8 @@ void big_tree_draw(struct scene *scene)
     for (int i = 0; i < 260; i++) { /* bark */
         double y = dice_range(&dice, 170, 640), t = (y - 150) / 490, half = 13 + 13 * t * t;
         double x = 42 - 8 * t * t * t + dice_range(&dice, -0.85, 0.85) * half;
-        outline_line(&scene->outline, x, y, x + dice_range(&dice, -1.5, 1.5),
-                     y + dice_range(&dice, 6, 20), 0.7);
+        double down = dice_range(&dice, 6, 20), aside = dice_range(&dice, -1.5, 1.5);
+        outline_line(&scene->outline, x, y, x + aside, y + down, 0.7);
         scene_flat(scene, rgb_hex(dice_unit(&dice) < 0.6 ? 0x2c1e14 : 0xc29a6a), 0.45);
     }
     scene->id = scene->tree;

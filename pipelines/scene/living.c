@@ -244,8 +244,8 @@ static void draw_sheep(struct scene *scene, double x, double y, double scale, ui
     outline_ellipse(&scene->outline, 2, -34, 29, 18);
     for (int i = 0; i < 18; i++) {
         double angle = i * 0.34906585;
-        outline_ellipse(&scene->outline, 2 + 27 * cos(angle), -34 + 16 * sin(angle),
-                        dice_range(&dice, 4.5, 7), dice_range(&dice, 4.5, 7));
+        double high = dice_range(&dice, 4.5, 7), wide = dice_range(&dice, 4.5, 7);
+        outline_ellipse(&scene->outline, 2 + 27 * cos(angle), -34 + 16 * sin(angle), wide, high);
     }
     scene_round(scene, rgb_hex(0xf2e4cb), fmax(2, 16 * fabs(scale)));
     outline_place(&scene->outline, 0, 0, 1, 1, 0);

@@ -60,6 +60,7 @@ void *must_allocate(void *memory, size_t count, size_t bytes);
 struct dice {
     uint64_t state;
 };
+/* One throw to an expression: compilers differ in which argument of a call they evaluate first. */
 uint32_t dice_bits(struct dice *dice);
 double dice_unit(struct dice *dice); /* 0 <= u < 1 */
 double dice_range(struct dice *dice, double low, double high);

@@ -92,6 +92,11 @@ static bool is_free(const struct placing *p, struct cr_rect rect)
     return true;
 }
 
+static bool contains(struct cr_rect rect, double x, double y)
+{
+    return x >= rect.x && x <= rect.x + rect.width && y >= rect.y && y <= rect.y + rect.height;
+}
+
 /* What the label would hide: other things are worth more than stuff. Its own segment may be written
  * on if it is not hidden by that. */
 static double cost_of_cover(const struct placing *p, struct cr_rect rect)
@@ -111,8 +116,16 @@ static double cost_of_cover(const struct placing *p, struct cr_rect rect)
             else if (index != SURVEY_NONE)
                 cost += p->survey->segments[index].thing ? COST_OF_A_THING : COST_OF_STUFF;
         }
-    double hidden = own * rect.width * rect.height / (double)p->segment->area;
-    return (cost + COST_OF_HIDING * hidden) / (ROWS * COLUMNS);
+    /* The part of the segment that is hidden; samples may miss one that is smaller than the label.
+     */
+    double size = rect.width * rect.height, area = (double)p->segment->area;
+    double hidden = own / (ROWS * COLUMNS) * size / area;
+    double around = 1.5 * p->segment->radius + 1;
+    struct cr_rect wide = {rect.x - around, rect.y - around, rect.width + 2 * around,
+                           rect.height + 2 * around};
+    if (area < size / 2 && contains(wide, p->segment->x, p->segment->y))
+        hidden = 1;
+    return cost / (ROWS * COLUMNS) + COST_OF_HIDING * fmin(hidden, 1);
 }
 
 static double cost_of_centres(const struct placing *p, struct cr_rect rect)
@@ -122,8 +135,7 @@ static double cost_of_centres(const struct placing *p, struct cr_rect rect)
         if (&p->labels[i] == p->label)
             continue;
         const struct surveyed *other = &p->survey->segments[p->labels[i].index];
-        if (other->x >= rect.x && other->x <= rect.x + rect.width && other->y >= rect.y &&
-            other->y <= rect.y + rect.height)
+        if (contains(rect, other->x, other->y))
             cost += COST_OF_A_CENTRE;
     }
     return cost;

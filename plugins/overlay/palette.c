@@ -72,10 +72,8 @@ static double between(double low, double high, double value)
 
 void palette_color(int32_t label, int32_t nth, uint8_t color[3])
 {
-    /* Neighbours in the list differ most. */
-    static const double lighter[] = {0, 0.085, -0.085, 0.04, -0.12, 0.12, -0.045};
-    static const double turned[] = {0,     0.16, -0.16, -0.30, 0.30, 0.07,
-                                    -0.22, 0.22, -0.07, 0.36,  -0.36};
+    /* Steps of the plastic number, which spread any count of points evenly over a square. */
+    double u = fmod(0.5 + nth * 0.75487766624669, 1), v = fmod(0.5 + nth * 0.56984029099805, 1);
     const struct cr_category *category = cr_coco_category(label);
     struct lch base = {0.74 + 0.07 * cos(nth * 2.1), 0.125, nth * GOLDEN_TURN + 0.6};
     if (category != NULL) {
@@ -87,8 +85,8 @@ void palette_color(int32_t label, int32_t nth, uint8_t color[3])
         else
             base = (struct lch){between(0.56, 0.78, base.lightness),
                                 grey ? base.chroma : between(0.06, 0.11, base.chroma), base.hue};
-        base.lightness = between(0.5, 0.88, base.lightness + lighter[nth % 7]);
-        base.hue += turned[nth % 11];
+        base.lightness = between(0.5, 0.88, base.lightness + 0.26 * (u - 0.5));
+        base.hue += 0.8 * (v - 0.5);
     }
     rgb_from_lch(base, color);
 }

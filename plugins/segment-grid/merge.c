@@ -10,6 +10,7 @@ struct region {
     int32_t into;  /* itself, or the region that it became part of */
     int32_t first; /* its first pixel */
     double pixels;
+    double around;  /* pairs of pixels across all its borders */
     double l, a, b; /* sums */
 };
 
@@ -42,6 +43,8 @@ static double difference(const struct lab *lab, int32_t i, int32_t j)
 
 static void add_border(struct graph *graph, int32_t a, int32_t b, double step)
 {
+    graph->regions[a].around++;
+    graph->regions[b].around++;
     if (a > b) {
         int32_t swap = a;
         a = b;
@@ -114,6 +117,13 @@ static int graph_create(struct graph *graph, const struct lab *lab, const int32_
     return 0;
 }
 
+/* Near 0 for a region that is nothing but rim, such as the strip of mixed colours that a soft edge
+ * leaves between two others, 1 for one that is four pixels thick or more. */
+static double substance(const struct region *region)
+{
+    return region->around > 0 ? fmin(fmax(region->pixels / region->around - 1, 0.01), 1) : 1;
+}
+
 /* How different two neighbours are: their mean colours, and the step where they meet. A sky that
  * darkens upwards has different means, but no step. What joining them costs: the same, but small
  * regions are given up before large ones. */
@@ -125,6 +135,7 @@ static void judge(const struct graph *graph, struct border *border)
     double b = p->b / p->pixels - q->b / q->pixels;
     double smaller = p->pixels < q->pixels ? p->pixels : q->pixels;
     border->difference = 0.5 * sqrt(l * l + a * a + b * b) + 0.5 * border->step / border->length;
+    border->difference *= fmin(substance(p), substance(q));
     border->cost = border->difference * sqrt(sqrt(smaller));
 }
 
@@ -158,13 +169,15 @@ static void move_borders(struct graph *graph, int32_t from, int32_t to)
     }
 }
 
-static void join(struct graph *graph, int32_t from, int32_t to)
+static void join(struct graph *graph, struct border border)
 {
+    int32_t from = border.a > border.b ? border.a : border.b, to = border.a + border.b - from;
     struct region *p = &graph->regions[to], *q = &graph->regions[from];
     p->pixels += q->pixels;
     p->l += q->l;
     p->a += q->a;
     p->b += q->b;
+    p->around += q->around - 2 * border.length;
     q->into = to;
     graph->region_count--;
     move_borders(graph, from, to);
@@ -191,10 +204,8 @@ static void merge_all(struct graph *graph, const struct regions_options *options
     for (int32_t i = 0; i < graph->border_count; i++)
         judge(graph, &graph->borders[i]);
     int32_t i;
-    while ((i = choose_border(graph, options)) >= 0) {
-        int32_t a = graph->borders[i].a, b = graph->borders[i].b;
-        join(graph, a > b ? a : b, a > b ? b : a);
-    }
+    while ((i = choose_border(graph, options)) >= 0)
+        join(graph, graph->borders[i]);
 }
 
 /* ---- The final numbers ---- */

@@ -19,7 +19,8 @@ struct lab {
 
 int lab_create(struct lab *lab, const struct cr_image *image, struct cr_error *err);
 void lab_finish(struct lab *lab);
-/* A Gaussian of standard deviation 0.8, which removes what cameras add and no edge. */
+/* Takes away specks, then noise, and leaves edges where they are and as sharp as they are: a plain
+ * blur would put a strip of mixed colours along them, which becomes a region itself. */
 int lab_smooth(struct lab *lab, struct cr_error *err);
 
 /* Label every pixel with its region: 0 is the largest, then by size, then from the top. `labels`

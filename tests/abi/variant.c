@@ -35,6 +35,11 @@
 #if defined(CRASH) || defined(EXIT) || defined(HANG)
 __attribute__((constructor)) static void at_load(void)
 {
+#if defined(FORK)
+    if (fork() == 0)
+        for (;;)
+            pause();
+#endif
 #if defined(CRASH)
     abort();
 #elif defined(EXIT)

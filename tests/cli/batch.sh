@@ -137,6 +137,15 @@ fi
 mkfifo items results
 "$top_builddir/crayon" run --plugin-path "$stages" --batch - speak.json <items >results 2>"$err" &
 pid=$!
+# Should it wait for the end, it would wait forever.
+{
+    turns=0
+    while kill -0 $pid && [ $turns -lt 100 ]; do
+        sleep 0.2
+        turns=$((turns + 1))
+    done
+    [ $turns -lt 100 ] || kill -KILL $pid
+} >/dev/null 2>&1 &
 exec 3>items 4<results
 echo '{"id":1,"in":{"prompt":"a"}}' >&3
 # shellcheck disable=SC2034 # read by eval

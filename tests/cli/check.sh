@@ -44,6 +44,32 @@ ok "what it prints is a pipeline that means the same" eval '[ $status = 0 ] && c
 check --print range.json
 ok "--print of a file with mistakes" eval '[ $status = 1 ] && [ ! -s "$out" ] && [ -s "$err" ]'
 
+# A pipe that does not block and is full: the program waits for its reader.
+if [ -x /usr/bin/python3 ]; then
+    set --
+    while [ $# -lt 400 ]; do
+        set -- "$@" good.json
+    done
+    check --print "$@"
+    cp "$out" whole
+    /usr/bin/python3 - "$top_builddir/crayon" check --plugin-path "$stages" --print "$@" >"$out" 2>"$err" <<'END'
+import os, subprocess, sys, time
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+program = subprocess.Popen(sys.argv[1:], stdout=writer)
+os.close(writer)
+time.sleep(0.3)
+with os.fdopen(reader, "rb") as pipe:
+    sys.stdout.buffer.write(pipe.read())
+sys.exit(program.wait())
+END
+    status=$?
+    ok "nothing is lost in a pipe that does not block" eval \
+        '[ $status = 0 ] && [ "$(wc -c <whole)" -gt 65536 ] && cmp -s "$out" whole'
+else
+    skip "nothing is lost in a pipe that does not block" "python3 is not here"
+fi
+
 check --json good.json
 cat >want <<'END'
 {"crayon":1,"files":[{"file":"good.json","ok":true,"findings":[],"name":"fine","stages":[{"name":"speak","use":"test-speak"}],"inputs":[{"name":"prompt","type":"text"}],"outputs":[{"name":"answer","type":"text","wire":"speak.text"}]}]}

@@ -6,9 +6,7 @@
 
 for page in "$top_srcdir"/man/*.[157]; do
     name=$(basename "$page")
-    if [ "$(wc -l <"$page")" -le 1 ]; then
-        skip "mandoc finds nothing wrong with $name" "it is not written yet"
-    elif [ -n "${MANDOC:-}" ]; then
+    if [ -n "${MANDOC:-}" ]; then
         "$MANDOC" -Tlint -W warning "$page" >"$err" 2>&1
         status=$?
         ok "mandoc finds nothing wrong with $name" eval '[ $status = 0 ] && [ ! -s "$err" ]'

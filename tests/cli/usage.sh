@@ -89,6 +89,13 @@ fi
 status=$?
 ok "a closed standard output is a failure" eval ': >"$out"; fails 1 \
     "crayon: error: cannot write to standard output: Bad file descriptor"'
-sh -c '"$1" --help; echo $? >"$2"' sh "$top_builddir/crayon" "$scratch/status" 2>"$err" | :
-ok "a reader that goes away hears nothing" eval 'await "$scratch/status" && [ ! -s "$err" ]'
+# With and without a parent that ignores SIGPIPE; the reader is gone when the text comes.
+for action in - ''; do
+    rm -f gone
+    # shellcheck disable=SC1007 # an empty action ignores the signal
+    sh -c 'trap "$3" PIPE; sleep 0.2; "$1" --help; echo $? >"$2"' sh "$top_builddir/crayon" \
+        "$scratch/gone" "$action" 2>"$err" | :
+    ok "a reader that goes away hears nothing" eval \
+        'await gone && [ "$(cat gone)" != 0 ] && [ ! -s "$err" ]'
+done
 plan

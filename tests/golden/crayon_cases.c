@@ -5,8 +5,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "safetensors.h"
 #include "run_stage.h"
+#include "safetensors.h"
 
 #define MAX_CASES 100
 static const char *const all_outputs[] = {"semantic", "numbering", "objects", NULL};

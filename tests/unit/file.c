@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <crayon/file.h>
@@ -328,6 +329,24 @@ static void a_read_only_file_is_not_replaced(void **state)
     assert_holds(path, "old");
 }
 
+/* When a link cannot be read, it must not be taken for a file and replaced. */
+static void a_link_that_cannot_be_read_stays(void **state)
+{
+    (void)state;
+    const char *folder = fresh_folder(), *link = in(folder, "link");
+    struct cr_error err = CR_ERROR_INIT;
+    struct stat st;
+    write_test_text(in(folder, "file"), "old");
+    assert_int_equal(symlink("file", link), 0);
+    sweep_arm(CR_FAULT_OTHER, EIO, 1);
+    assert_int_equal(cr_file_write(link, "new", 3, &err), CR_ERR_IO);
+    assert_true(sweep_disarm());
+    assert_non_null(strstr(err.message, "/link: cannot write: Input/output error"));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_holds(link, "old");
+}
+
 /* ---- Not regular files ---- */
 
 struct reading {
@@ -395,6 +414,36 @@ static void writes_to_standard_output(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_holds(path, "ab");
+}
+
+static void *drain(void *user)
+{
+    static char bytes[65536];
+    size_t *total = user;
+    ssize_t got;
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* until the pipe is full */
+    while ((got = read((int)*total, bytes, sizeof(bytes))) > 0)
+        total[1] += (size_t)got;
+    return NULL;
+}
+
+static void waits_for_room_in_a_pipe(void **state)
+{
+    (void)state;
+    static char bytes[1000000];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    size_t reading[2] = {(size_t)ends[0], 0};
+    char name[64];
+    snprintf(name, sizeof(name), "/dev/fd/%d", ends[1]);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, drain, reading), 0);
+    assert_int_equal(cr_file_write(name, bytes, sizeof(bytes), NULL), 0);
+    close(ends[1]);
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    assert_int_equal(reading[1], sizeof(bytes));
 }
 
 static void devices_are_written_to(void **state)
@@ -480,9 +529,11 @@ int main(void)
         cmocka_unit_test(refuses_what_cannot_be_replaced),
         cmocka_unit_test(respects_protection),
         cmocka_unit_test(a_read_only_file_is_not_replaced),
+        cmocka_unit_test(a_link_that_cannot_be_read_stays),
         cmocka_unit_test(writes_into_pipes),
         cmocka_unit_test(writes_behind_redirected_output),
         cmocka_unit_test(writes_to_standard_output),
+        cmocka_unit_test(waits_for_room_in_a_pipe),
         cmocka_unit_test(devices_are_written_to),
         cmocka_unit_test(a_failure_leaves_the_old_file),
     };

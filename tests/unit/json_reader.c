@@ -154,6 +154,7 @@ static const struct {
     {T("\"abc"), "t:1:5: expected '\"' at the end of the string, found the end of the text"},
     {T("\"a\nb\""), "t:1:3: control character 0x0A in a string; write it as \\u000a"},
     {T("\"a\tb\""), "t:1:3: control character 0x09 in a string; write it as \\u0009"},
+    {T("\"\x1F\""), "t:1:2: control character 0x1F in a string; write it as \\u001f"},
     {T("\"a\0b\""), "t:1:3: control character 0x00 in a string; write it as \\u0000"},
     {T("\"\\x\""), "t:1:3: expected one of \" \\ / b f n r t u after a backslash, found 'x'"},
     {T("\"\\"),

@@ -123,6 +123,8 @@ static void test_order(void **state)
     } cases[] = {
         {"a b c", "a b c"},
         {"c b a", "c b a"},
+        {"h g f e d c b a", "h g f e d c b a"},
+        {"f<a e<a d<a c<a b<a a", "a f e d c b"},
         {"a<b b", "b a"},
         {"c<a b a", "b a c"},
         {"a b<a c<a d<b,c", "a b c d"},
@@ -303,6 +305,17 @@ static void test_remarks(void **state)
              "note: %s: /stages/idle: no output needs this stage: it never runs\n",
              scratch("scene.json"), scratch("scene.json"));
     assert_text("remarks", said, expected);
+    cr_free(said);
+    cr_pipeline_destroy(&pipeline);
+    /* What is needed only by way of others is needed. */
+    write_test_text(scratch("chain.json"),
+                    "{\"crayon\": 1, \"inputs\": {\"in\": \"text\"}, \"stages\": {\n"
+                    " \"a\": {\"use\": \"mark\", \"in\": {\"text\": \"@in\"}},\n"
+                    " \"b\": {\"use\": \"mark\", \"in\": {\"text\": \"a.text\"}},\n"
+                    " \"c\": {\"use\": \"mark\", \"in\": {\"text\": \"b.text\"}}},\n"
+                    " \"outputs\": {\"out\": \"c.text\"}}");
+    pipeline = load("chain.json", NULL, 0, &said);
+    assert_text("no remarks", said, "");
     cr_free(said);
     cr_pipeline_destroy(&pipeline);
 }
@@ -593,26 +606,35 @@ static void test_old_report(void **state)
 
 /* ---- What a stage's own check sees ---- */
 
-static void test_given(void **state)
+static void test_asked(void **state)
 {
     (void)state;
-    /* "file" and "model" exclude each other; writing a default out is not giving an option. */
-    static const char text[] =
-        "{\"crayon\": 1, \"inputs\": {\"image\": \"image\"}, \"stages\": {\"segment\": {\n"
-        " \"use\": \"segment\", \"threshold\": %s, \"in\": {\"image\": \"@image\"}}},\n"
-        " \"outputs\": {\"%s\": \"segment.%s\"}}";
     static const struct {
-        const char *threshold, *output;
+        const char *options, *output;
         bool good;
-    } cases[] = {{"0", "scores", false}, {"0", "grid", true}, {"0.5", "scores", true}};
+    } cases[] = {
+        /* "scores" needs a threshold: is the output wired? */
+        {"\"threshold\": 0", "scores", false},
+        {"\"threshold\": 0", "grid", true},
+        {"\"threshold\": 0.5", "scores", true},
+        /* "title" is for "quick" only: writing a default out is not giving an option. */
+        {"\"title\": \"t\", \"mode\": \"quick\"", "grid", false},
+        {"\"title\": \"t\", \"mode\": \"exact\"", "grid", true},
+        {"\"title\": \"t\"", "grid", true},
+    };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char json[500];
-        snprintf(json, sizeof(json), text, cases[i].threshold, cases[i].output, cases[i].output);
+        snprintf(json, sizeof(json),
+                 "{\"crayon\": 1, \"inputs\": {\"image\": \"image\"}, \"stages\": {\"segment\": {\n"
+                 " \"use\": \"segment\", %s, \"in\": {\"image\": \"@image\"}}},\n"
+                 " \"outputs\": {\"out\": \"segment.%s\"}}",
+                 cases[i].options, cases[i].output);
         struct cr_report *report = cr_report_create();
         struct cr_pipeline *pipeline;
         int result = cr_pipeline_parse(&pipeline, registry, json, strlen(json), "a.json", NULL, 0,
                                        report, NULL);
-        assert_int_equal(result, cases[i].good ? 0 : CR_ERR_PIPELINE);
+        if ((result == 0) != cases[i].good)
+            fail_msg("%s: %s", cases[i].options, stages_report(report));
         cr_pipeline_destroy(&pipeline);
         cr_report_destroy(&report);
     }
@@ -629,7 +651,7 @@ int main(void)
         cmocka_unit_test(test_swap),      cmocka_unit_test(test_swap_ports),
         cmocka_unit_test(test_sets),      cmocka_unit_test(test_broken_sets),
         cmocka_unit_test(test_not_found), cmocka_unit_test(test_old_report),
-        cmocka_unit_test(test_given),
+        cmocka_unit_test(test_asked),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

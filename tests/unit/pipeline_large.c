@@ -86,6 +86,7 @@ static double check(const char *name, void (*write)(struct cr_text *, int), int 
     double seconds = now() - start;
     assert_int_equal(result, errors == 0 ? 0 : CR_ERR_PIPELINE);
     assert_int_equal(cr_report_errors(report), errors);
+    assert_int_equal(cr_report_count(report), errors);
     printf("# %s of %d: %.0f ms\n", name, count, 1e3 * seconds);
     cr_pipeline_destroy(&pipeline);
     cr_text_finish(&text);

@@ -344,6 +344,24 @@ static void test_slices(void **state)
     cr_value_unref(&joined);
     cr_value_unref(&images);
 
+    /* Rows of a tensor. */
+    static const int32_t numbers[] = {1, 2, 3, 4, 5, 6};
+    struct cr_tensor *rows;
+    struct cr_value *all;
+    assert_int_equal(
+        cr_tensor_create(&rows, CR_DTYPE_I32, 2, (const int64_t[]){3, 2}, numbers, &err), 0);
+    assert_int_equal(cr_value_from_tensor(&all, rows, &err), 0);
+    cr_tensor_unref(&rows);
+    assert_int_equal(cr_value_slice(&parts[0], all, 0, 1, &err), 0);
+    assert_int_equal(cr_value_slice(&parts[1], all, 1, 2, &err), 0);
+    assert_numbers(parts[1], numbers + 2, 2);
+    assert_int_equal(cr_value_join(&joined, parts, 2, &err), 0);
+    assert_numbers(joined, numbers, 3);
+    cr_value_unref(&parts[0]);
+    cr_value_unref(&parts[1]);
+    cr_value_unref(&joined);
+    cr_value_unref(&all);
+
     /* Tensors whose items have different shapes do not fit together. */
     for (int64_t i = 0; i < 2; i++) {
         struct cr_tensor *tensor;

@@ -43,6 +43,8 @@ static void segment_check(const void *state, struct cr_check *check)
     const struct segment *segment = state;
     if (cr_check_given(check, "file") && cr_check_given(check, "model"))
         cr_check_problem(check, "file", "either \"file\" or \"model\" can be given, not both");
+    if (cr_check_given(check, "title") && cr_check_given(check, "mode"))
+        cr_check_problem(check, "title", "a title needs the default of \"mode\"");
     if (segment->max_side == 100)
         cr_check_problem(check, NULL, "this stage dislikes the number %d", 100);
     if (cr_check_connected(check, "scores") && segment->threshold == 0)

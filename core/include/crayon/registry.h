@@ -3,11 +3,12 @@
  *
  * Plugins are the *.so files of these folders, the first of two with the same name wins:
  *   1. cr_registry_params.path (--plugin-path), colon separated
- *   2. $CRAYON_PLUGIN_PATH, unless the program runs with raised privileges
+ *   2. $CRAYON_PLUGIN_PATH
  *   3. $XDG_DATA_HOME/crayon/plugins (default ~/.local/share/crayon/plugins)
  *   4. the build tree, when the library runs from one
  *   5. the folder where plugins are installed
- * Never the current folder unless it is named. A file is loaded only if it is a regular file that
+ * Never the current folder unless it is named; not 2 and 3 when the program runs with raised
+ * privileges. A file is loaded only if it is a regular file that
  * belongs to root or the user and that nobody else may write to (the build tree is exempt); the
  * folder likewise. A file that was never seen is first loaded in a child process, so that one that
  * crashes, hangs or exits is a reason and no catastrophe; the outcome is remembered in

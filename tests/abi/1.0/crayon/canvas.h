@@ -29,7 +29,7 @@ enum cr_weight {
     CR_WEIGHT_BOLD,
 };
 
-/* A canvas that shows `background` (copied); or, with NULL, white of `size`. */
+/* A canvas that shows `background` (copied); or, with NULL, white of `size`. Sides are 1..32767. */
 CR_API
 int cr_canvas_create(struct cr_canvas **out, const struct cr_image *background, struct cr_size size,
                      struct cr_error *err) CR_MUST_CHECK;

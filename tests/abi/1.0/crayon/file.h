@@ -17,9 +17,10 @@ int cr_file_read(const char *path, size_t limit, char **data, size_t *size,
                  struct cr_error *err) CR_MUST_CHECK;
 
 /* Make `path` hold exactly these bytes: written to a temporary file beside it, synchronised,
- * renamed. After a failure `path` is what it was before. The target's mode is kept, a new file gets
- * 0666 less the umask. If `path` is a link, the file that it points to is replaced. Something that
- * is no regular file, such as /dev/stdout or a pipe, is written to directly. */
+ * renamed. After a failure `path` is what it was before. The target's permissions are kept (a file
+ * without write permission is refused), a new file gets 0666 less the umask. If `path` is a link,
+ * the file that it points to is replaced. Something that is no regular file, such as /dev/stdout or
+ * a pipe, is written to directly. */
 CR_API
 int cr_file_write(const char *path, const void *data, size_t size,
                   struct cr_error *err) CR_MUST_CHECK;

@@ -18,8 +18,8 @@ enum cr_log_level {
 };
 
 /* Where messages go. `write` gets one message (no newline at its end) and the name of its subject:
- * a stage, a plugin, a file. It may be called from any thread, but one call at a time; it must not log
- * itself. Longer messages end with "...". */
+ * a stage, a plugin, a file. It may be called from any thread, but one call at a time; it must not
+ * log itself. Longer messages end with "...". */
 struct cr_log {
     void (*write)(void *user, enum cr_log_level level, const char *subject, const char *message);
     void *user;

@@ -107,7 +107,8 @@ struct cr_coco_query {
  * usual places: beside the JSON file, its name without ".json", then "panoptic". The JSON file may
  * be as large as COCO's own (hundreds of MB): only what belongs to the image is kept. Segments get
  * ids 1..n in the order of segments_info (crowd included) and keep theirs as original_id;
- * categories that COCO does not know are unknown. Colours in the PNG that are not listed become
+ * categories that COCO does not know are unknown, and so are numbers that the file itself declares
+ * with another name than COCO's. Colours in the PNG that are not listed become
  * background, and are counted in `*unlisted` (may be NULL). */
 CR_API
 int cr_coco_load(struct cr_panoptic **out, const char *json, const char *png_dir,
@@ -115,8 +116,9 @@ int cr_coco_load(struct cr_panoptic **out, const char *json, const char *png_dir
                  struct cr_error *err) CR_MUST_CHECK;
 
 /* Write a map as COCO panoptic files that the official tools read: `png`, and `json` (NULL: the
- * PNG's name with .json) with the one image. Unknown labels get category 0, declared as "unknown".
- */
+ * PNG's name with .json) with the one image. Segments are numbered 1..n; those without a pixel,
+ * which the tools refuse, and ids that are not listed are left out. Unknown labels get category 0,
+ * declared as "unknown". */
 CR_API
 int cr_coco_save(const struct cr_panoptic *panoptic, const char *image_name, const char *png,
                  const char *json, struct cr_error *err) CR_MUST_CHECK;

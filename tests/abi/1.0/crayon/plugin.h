@@ -158,7 +158,7 @@ struct cr_check;
 /* Is the input connected? Is the output wired to something? */
 CR_API
 bool cr_check_connected(const struct cr_check *check, const char *port);
-/* Was the option written in the pipeline (and not left to its default)? */
+/* Was the option written in the pipeline? A value that equals its default counts as left out. */
 CR_API
 bool cr_check_given(const struct cr_check *check, const char *option);
 /* Report a mistake. `key` is the option (or "in/PORT") that it is about, NULL for the stage itself.

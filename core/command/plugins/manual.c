@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "command/plugins.h"
+#include "command/plugins/plugins.h"
 #include "plugin/options.h"
 
 /* Pages change when declarations do, not with the day on which they are printed. */

@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "command/common.h"
-#include "command/plugins.h"
+#include "command/plugins/plugins.h"
 #include "plugin/options.h"
 
 const char *element_kind_name(uint32_t kind)

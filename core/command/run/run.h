@@ -4,7 +4,7 @@
 #define CR_COMMAND_RUN_H
 
 #include "command/common.h"
-#include "command/request.h"
+#include "command/run/request.h"
 
 struct run_settings {
     const char *image, *prompt;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "command/request.h"
+#include "command/run/request.h"
 
 #define MAX_TEXT (16u << 20)
 #define MAX_IMAGE (256u << 20)

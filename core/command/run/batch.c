@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/nearest.h"
-#include "command/run.h"
+#include "command/run/run.h"
 
 #define MAX_LINE (16u << 20)
 

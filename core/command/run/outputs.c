@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "command/common.h"
-#include "command/request.h"
+#include "command/run/request.h"
 
 /* ---- Numbers as JSON ---- */
 

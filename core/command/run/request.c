@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/nearest.h"
-#include "command/request.h"
+#include "command/run/request.h"
 
 int request_init(struct request *request, const struct cr_pipeline *pipeline, struct cr_error *err)
 {
