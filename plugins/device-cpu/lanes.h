@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* lanes.h: kernels that are written once, with vectors of 16 numbers as the compilers have them,
+ * and compiled for each instruction set. */
+#ifndef CPU_LANES_H
+#define CPU_LANES_H
+
+#include "simd.h"
+
+#define CPU_LANES 16
+
+typedef float cpu_v16 __attribute__((vector_size(64)));
+typedef int32_t cpu_v16i __attribute__((vector_size(64)));
+/* The same anywhere in memory. */
+typedef float cpu_v16_at __attribute__((vector_size(64), aligned(4), may_alias));
+
+#define CPU_LOAD16(at) ((cpu_v16)(*(const cpu_v16_at *)(const void *)(at)))
+#define CPU_STORE16(at, value) (*(cpu_v16_at *)(void *)(at) = (value))
+
+/* name(level, ...) from name_body(level, ...), an always inlined function. `parameters` and
+ * `arguments` are lists in parentheses; the first is `enum cpu_level level`. */
+#if CPU_X86
+#define CPU_VARIANTS(name, parameters, arguments)                                                  \
+    CPU_TARGET_AVX512 static void name##_avx512 parameters                                         \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }                                                                                              \
+    CPU_TARGET_AVX2 static void name##_avx2 parameters                                             \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }                                                                                              \
+    static void name parameters                                                                    \
+    {                                                                                              \
+        if (level == CPU_AVX512)                                                                   \
+            name##_avx512 arguments;                                                               \
+        else if (level == CPU_AVX2)                                                                \
+            name##_avx2 arguments;                                                                 \
+        else                                                                                       \
+            name##_body arguments;                                                                 \
+    }
+#else
+#define CPU_VARIANTS(name, parameters, arguments)                                                  \
+    static void name parameters                                                                    \
+    {                                                                                              \
+        name##_body arguments;                                                                     \
+    }
+#endif
+
+#endif
