@@ -13,12 +13,11 @@ void cpu_vector_reorder(enum cpu_x_order order, const float *x, int64_t m, int64
         memcpy(out, x, (size_t)(m * k) * sizeof(float));
         return;
     }
-    const int half = order == CPU_X_EVEN_ODD_16 ? 16 : 8;
-    for (int64_t at = 0; at < m * k; at += 2 * half)
-        for (int i = 0; i < half; i++) {
-            out[at + i] = x[at + 2 * i];
-            out[at + half + i] = x[at + 2 * i + 1];
-        }
+    const int lanes = order == CPU_X_NIBBLES_16 ? 16 : 8;
+    for (int64_t at = 0; at < m * k; at += 8 * lanes)
+        for (int j = 0; j < 8; j++)
+            for (int l = 0; l < lanes; l++)
+                out[at + j * lanes + l] = x[at + 8 * l + (j ^ 1)];
 }
 
 size_t cpu_vector_scratch(const struct cpu_weights *w)
@@ -156,35 +155,36 @@ BY_ROWS(rows_neon, CPU_NEON)
 /* How far ahead of the sums weights are asked for: the hardware prefetcher stops at page ends. */
 #define AHEAD 1024
 
-/* nf4, K a multiple of 64. x in order EVEN_ODD_16. */
+/* nf4, K a multiple of 128, x in order NIBBLES_16. One load of 64 bytes holds the codes of two
+ * blocks, and a permutation looks at the lowest four bits of each index only: shifting the words
+ * brings up one nibble after the other. */
 CPU_TARGET_AVX512 CPU_INLINE void nf4_512(const uint8_t *const *codes, const float *const *scales,
                                           const float *x, int64_t k, const int MB, const int RB,
                                           __m512 (*sums)[4])
 {
     const __m512 values = _mm512_loadu_ps(cr_nf4_values());
-    for (int64_t block = 0; block < k / CPU_NF4_BLOCK; block++) {
+    for (int64_t block = 0; block < k / CPU_NF4_BLOCK; block += 2) {
         const float *xb = x + block * CPU_NF4_BLOCK;
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint8_t *at = codes[r] + block * 32;
             _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
-            __m512i c0 = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at));
-            __m512i c1 =
-                _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(at + 16)));
-            __m512 w0 = _mm512_permutexvar_ps(_mm512_srli_epi32(c0, 4), values);
-            __m512 w1 = _mm512_permutexvar_ps(c0, values);
-            __m512 w2 = _mm512_permutexvar_ps(_mm512_srli_epi32(c1, 4), values);
-            __m512 w3 = _mm512_permutexvar_ps(c1, values);
-            __m512 scale = _mm512_set1_ps(scales[r][block]);
+            const __m512i words = _mm512_loadu_si512(at);
+            __m512 scale = _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[r][block]), 0xFF00,
+                                                      _mm_load_ss(&scales[r][block + 1]));
+            __m512 t[4];
             CPU_UNROLL
-            for (int i = 0; i < MB; i++) {
-                const float *xi = xb + i * k;
-                __m512 t = _mm512_mul_ps(w0, _mm512_loadu_ps(xi));
-                t = _mm512_fmadd_ps(w1, _mm512_loadu_ps(xi + 16), t);
-                t = _mm512_fmadd_ps(w2, _mm512_loadu_ps(xi + 32), t);
-                t = _mm512_fmadd_ps(w3, _mm512_loadu_ps(xi + 48), t);
-                sums[i][r] = _mm512_fmadd_ps(t, scale, sums[i][r]);
+            for (int j = 0; j < 8; j++) {
+                __m512 w = _mm512_permutexvar_ps(_mm512_srli_epi32(words, 4 * j), values);
+                CPU_UNROLL
+                for (int i = 0; i < MB; i++) {
+                    __m512 xi = _mm512_loadu_ps(xb + i * k + 16 * j);
+                    t[i] = j == 0 ? _mm512_mul_ps(w, xi) : _mm512_fmadd_ps(w, xi, t[i]);
+                }
             }
+            CPU_UNROLL
+            for (int i = 0; i < MB; i++)
+                sums[i][r] = _mm512_fmadd_ps(t[i], scale, sums[i][r]);
         }
     }
 }
@@ -341,7 +341,8 @@ CPU_TARGET_AVX512 CPU_INLINE void rows_512(const struct cpu_weights *w, int64_t 
 
 /* ---- AVX2: the same in halves ---- */
 
-/* nf4, K a multiple of 64. x in order EVEN_ODD_8. */
+/* nf4, K a multiple of 64, x in order NIBBLES_8. The table of 16 is two of 8, chosen by the highest
+ * bit of the code. */
 CPU_TARGET_AVX2 CPU_INLINE void nf4_256(const uint8_t *const *codes, const float *const *scales,
                                         const float *x, int64_t k, const int MB, const int RB,
                                         __m256 (*sums)[4])
@@ -349,30 +350,24 @@ CPU_TARGET_AVX2 CPU_INLINE void nf4_256(const uint8_t *const *codes, const float
     const __m256 low = _mm256_loadu_ps(cr_nf4_values());
     const __m256 high = _mm256_loadu_ps(cr_nf4_values() + 8);
     for (int64_t block = 0; block < k / CPU_NF4_BLOCK; block++) {
+        const float *xb = x + block * CPU_NF4_BLOCK;
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint8_t *at = codes[r] + block * 32;
             _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
-            __m256 scale = _mm256_set1_ps(scales[r][block]);
+            const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)at);
+            const __m256 scale = _mm256_set1_ps(scales[r][block]);
             __m256 t[4];
             CPU_UNROLL
-            for (int j = 0; j < 4; j++) {
-                const float *xb = x + block * CPU_NF4_BLOCK + 16 * j;
-                __m256i odd = _mm256_cvtepu8_epi32(
-                    _mm_loadl_epi64((const __m128i *)(const void *)(at + 8 * j)));
-                __m256i even = _mm256_srli_epi32(odd, 4);
-                __m256 w0 = _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, even),
-                                             _mm256_permutevar8x32_ps(high, even),
-                                             _mm256_castsi256_ps(_mm256_slli_epi32(even, 28)));
-                __m256 w1 = _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, odd),
-                                             _mm256_permutevar8x32_ps(high, odd),
-                                             _mm256_castsi256_ps(_mm256_slli_epi32(odd, 28)));
+            for (int j = 0; j < 8; j++) {
+                __m256i code = _mm256_srli_epi32(words, 4 * j);
+                __m256 w = _mm256_blendv_ps(
+                    _mm256_permutevar8x32_ps(low, code), _mm256_permutevar8x32_ps(high, code),
+                    _mm256_castsi256_ps(_mm256_slli_epi32(words, 28 - 4 * j)));
                 CPU_UNROLL
                 for (int i = 0; i < MB; i++) {
-                    const float *xi = xb + i * k;
-                    __m256 p = _mm256_mul_ps(w0, _mm256_loadu_ps(xi));
-                    p = _mm256_fmadd_ps(w1, _mm256_loadu_ps(xi + 8), p);
-                    t[i] = j == 0 ? p : _mm256_add_ps(t[i], p);
+                    __m256 xi = _mm256_loadu_ps(xb + i * k + 8 * j);
+                    t[i] = j == 0 ? _mm256_mul_ps(w, xi) : _mm256_fmadd_ps(w, xi, t[i]);
                 }
             }
             CPU_UNROLL
@@ -502,13 +497,13 @@ struct cpu_vector cpu_vector_choose(enum cpu_level level, const struct cpu_weigh
     switch (level) {
 #if CPU_X86
     case CPU_AVX512:
-        if (whole_blocks(w))
-            return (struct cpu_vector){level, "vector-avx512",
-                                       nf4 ? CPU_X_EVEN_ODD_16 : CPU_X_PLAIN, blocks_avx512};
+        if (whole_blocks(w) && (!nf4 || w->columns % (2 * CPU_NF4_BLOCK) == 0))
+            return (struct cpu_vector){level, "vector-avx512", nf4 ? CPU_X_NIBBLES_16 : CPU_X_PLAIN,
+                                       blocks_avx512};
         return (struct cpu_vector){level, "vector-rows-avx512", CPU_X_PLAIN, rows_avx512};
     case CPU_AVX2:
         if (whole_blocks(w))
-            return (struct cpu_vector){level, "vector-avx2", nf4 ? CPU_X_EVEN_ODD_8 : CPU_X_PLAIN,
+            return (struct cpu_vector){level, "vector-avx2", nf4 ? CPU_X_NIBBLES_8 : CPU_X_PLAIN,
                                        blocks_avx2};
         return (struct cpu_vector){level, "vector-rows-avx2", CPU_X_PLAIN, rows_avx2};
 #elif CPU_ARM

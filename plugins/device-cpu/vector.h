@@ -12,8 +12,8 @@
 /* The order in which a kernel wants x. */
 enum cpu_x_order {
     CPU_X_PLAIN,
-    CPU_X_EVEN_ODD_16, /* in each 32: the 16 even ones, then the 16 odd ones (nf4, avx512) */
-    CPU_X_EVEN_ODD_8,  /* in each 16: the 8 even ones, then the 8 odd ones (nf4, avx2) */
+    CPU_X_NIBBLES_16, /* nf4, avx512: see cpu_vector_reorder() */
+    CPU_X_NIBBLES_8,  /* nf4, avx2 */
 };
 
 struct cpu_vector {
@@ -31,7 +31,9 @@ struct cpu_vector {
 struct cpu_vector cpu_vector_choose(enum cpu_level level, const struct cpu_weights *w);
 size_t cpu_vector_scratch(const struct cpu_weights *w);
 
-/* x[m,k] in the kernel's order. */
+/* x[m,k] in the kernel's order. For nf4 the codes are taken as 32-bit words, `lanes` of them at a
+ * time: nibble j (from the lowest) of word l is element 8 l + (j xor 1) of the 8 x lanes ones, so
+ * those are what lane l of vector j holds. */
 void cpu_vector_reorder(enum cpu_x_order order, const float *x, int64_t m, int64_t k, float *out);
 
 /* The dot product of two f32 rows; for branches and other small work. */
