@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <crayon/file.h>
+
 #include "cpu.h"
 
 #if CPU_ARM && defined(__linux__)
@@ -38,22 +40,25 @@ bool cpu_blas_allowed(void)
 #endif
 }
 
+#define CPUINFO "/proc/cpuinfo"
+#define CPUINFO_LIMIT (1 << 20)
+
+/* The first "model name" that the system tells, where it tells any. */
 static void read_title(char title[128])
 {
-    char line[256];
+    static const char key[] = "\nmodel name";
+    char *text = NULL;
+    size_t size;
     snprintf(title, 128, "CPU");
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    if (file == NULL)
-        return;
-    while (fgets(line, sizeof(line), file) != NULL) {
-        char *colon = strchr(line, ':');
-        if (colon == NULL || strncmp(line, "model name", 10) != 0)
-            continue;
-        colon[strcspn(colon, "\n")] = '\0';
-        snprintf(title, 128, "%.127s", colon + 1 + (colon[1] == ' '));
-        break;
+    if (cr_file_read(CPUINFO, CPUINFO_LIMIT, &text, &size, NULL) == 0) {
+        const char *line = strstr(text, key);
+        const char *colon = line == NULL ? NULL : strchr(line, ':');
+        if (colon != NULL) {
+            colon += 1 + (colon[1] == ' ');
+            snprintf(title, 128, "%.*s", (int)strcspn(colon, "\n"), colon);
+        }
     }
-    fclose(file);
+    cr_free(text);
 }
 
 void cpu_detect(struct cpu_features *features)

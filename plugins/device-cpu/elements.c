@@ -13,7 +13,7 @@
 
 /* y = a op b; b has one number for each of a, or (step 0) one for all. */
 CPU_INLINE void binary_run_body(enum cpu_level level, bool mul, const float *a, const float *b,
-                            int64_t step, float *y, int64_t count)
+                                int64_t step, float *y, int64_t count)
 {
     (void)level;
     int64_t i = 0;

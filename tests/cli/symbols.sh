@@ -5,10 +5,10 @@
 # shellcheck disable=SC2154 # top_srcdir and top_builddir come from tests/Makefile.inc
 . "$top_srcdir/tests/cli/tree-lib.sh"
 
-# listed VERSION: the symbols of a version in crayon.map.
+# listed PATTERN: the symbols of the versions in crayon.map that match.
 listed() {
-    awk -v version="$1" '
-        $2 == "{" { inside = $1 == version }
+    awk -v version="^$1\$" '
+        $2 == "{" { inside = $1 ~ version }
         /local:/ { inside = 0 }
         inside && /^ +cr_[a-z0-9_]+;/ { gsub(/[ ;]/, ""); print }' "$top_srcdir/core/crayon.map"
 }
@@ -33,14 +33,18 @@ exported() {
         sub(/@+/, " ", $3); print $3 }'
 }
 
-listed CRAYON_1 >"$scratch/public"
+listed "CRAYON_[0-9_]+" >"$scratch/public"
 listed CRAYON_PRIVATE >"$scratch/private"
 declared "$top_srcdir"/core/include/crayon/*.h >"$scratch/declared"
 find "$top_srcdir/core" -name '*.h' ! -path '*/include/*' >"$scratch/headers"
 # shellcheck disable=SC2046 # no name in the tree holds a space
 declared $(cat "$scratch/headers") >"$scratch/declared-private"
 
-LC_ALL=C sort -c "$scratch/public" 2>"$scratch/found"
+# Every version of the ABI is a list of its own: 1 is 1.0, 1_1 came with 1.1.
+versions=$(sed -n 's/^\(CRAYON_[0-9_]*\) {$/\1/p' "$top_srcdir/core/crayon.map")
+for version in $versions; do
+    listed "$version" | LC_ALL=C sort -c 2>>"$scratch/found"
+done
 [ -s "$scratch/public" ] || echo "the list is empty" >>"$scratch/found"
 found "the list is in order" "$scratch/found"
 differ "$scratch/public" crayon.map "$scratch/declared" "the public headers" >"$scratch/found"
@@ -57,8 +61,9 @@ elif [ ! -f "$library" ]; then
     skip "the library exports the list" "$library was not built"
     skip "plugins export crayon_plugin" "$library was not built"
 else
-    { sed 's/$/ CRAYON_1/' "$scratch/public"
-      sed 's/$/ CRAYON_PRIVATE/' "$scratch/private"; } >"$scratch/expected"
+    for version in $versions CRAYON_PRIVATE; do
+        listed "$version" | sed "s/\$/ $version/"
+    done >"$scratch/expected"
     exported "$library" >"$scratch/exported"
     differ "$scratch/expected" crayon.map "$scratch/exported" "the library" >"$scratch/found"
     found "the library exports the list" "$scratch/found"

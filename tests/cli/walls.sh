@@ -13,18 +13,19 @@ includes() {
 }
 
 # Who may know whom: a room knows itself and what stands below it.
-includes core/base core/value core/media core/plugin core/pipeline core/command core/include |
+includes core/base core/value core/media core/tensor core/plugin core/pipeline core/command core/include |
     awk '
     BEGIN {
         rank["base"] = 0; rank["value"] = 1; rank["media"] = 1
-        rank["plugin"] = 2; rank["pipeline"] = 3; rank["command"] = 4
+        rank["tensor"] = 2; rank["plugin"] = 3; rank["pipeline"] = 4; rank["command"] = 5
         split("base error file log memory", names, " ")
         for (i in names) public[names[i]] = 0
         split("image panoptic tensor value canvas", names, " ")
         for (i in names) public[names[i]] = 1
-        public["plugin"] = public["registry"] = 2
-        public["pipeline"] = 3
-        public["crayon"] = 4
+        public["device"] = public["ops"] = 2
+        public["plugin"] = public["registry"] = 3
+        public["pipeline"] = 4
+        public["crayon"] = 5
     }
     {
         split($1, path, "/"); room = path[2]; name = $2
@@ -57,7 +58,9 @@ includes plugins | while read -r file name; do
     '<assert.h>' | '<ctype.h>' | '<errno.h>' | '<float.h>' | '<inttypes.h>' | '<limits.h>') ;;
     '<math.h>' | '<stdalign.h>' | '<stdarg.h>' | '<stdatomic.h>' | '<stdbool.h>' | '<stddef.h>') ;;
     '<stdint.h>' | '<stdio.h>' | '<stdlib.h>' | '<string.h>' | '<strings.h>' | '<time.h>') ;;
-    '<pthread.h>') ;;
+    '<pthread.h>' | '<sched.h>' | '<unistd.h>' | '<sys/auxv.h>') ;;
+    '<immintrin.h>' | '<arm_neon.h>' | '<cblas.h>')
+        case $file in plugins/device-cpu/*) ;; *) echo "$file: a plugin includes $name" ;; esac ;;
     *) [ -n "$own" ] && [ -f "${file%/*}/$own" ] || echo "$file: a plugin includes $name" ;;
     esac
 done >"$scratch/found"

@@ -18,8 +18,10 @@ static void names_dtypes(void **state)
         {CR_DTYPE_F16, "f16", 2},
         {CR_DTYPE_I32, "i32", 4},
         {CR_DTYPE_U8, "u8", 1},
+        {CR_DTYPE_Q8_0, "q8_0", 0},
+        {CR_DTYPE_NF4, "nf4", 0},
         {0, "?", 0},
-        {5, "?", 0},
+        {7, "?", 0},
         {-1, "?", 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -128,7 +130,7 @@ static int make(void *user, struct cr_error *err)
 static void fails_cleanly(void **state)
 {
     (void)state;
-    assert_int_equal(sweep_faults(CR_FAULT_ALLOC, ENOMEM, make, NULL, NULL), 2);
+    assert_int_equal(sweep_faults(CR_FAULT_ALLOC, ENOMEM, make, NULL, NULL), 3);
 }
 
 int main(void)
