@@ -160,8 +160,14 @@ static void load(struct checked *checked, const struct session *session, const s
     struct cr_error err = CR_ERROR_INIT;
     int result = cr_pipeline_load(&checked->pipeline, session->registry, checked->path, sets->items,
                                   sets->count, checked->report, &err);
-    if (result < 0 && cr_report_errors(checked->report) == 0)
-        cr_report_add(checked->report, CR_SEVERITY_ERROR, checked->path, "", "%s", err.message);
+    if (result == 0 || cr_report_errors(checked->report) > 0)
+        return;
+    /* The finding names the file already. */
+    size_t length = strlen(checked->path);
+    bool named = strncmp(err.message, checked->path, length) == 0 &&
+                 strncmp(err.message + length, ": ", 2) == 0;
+    cr_report_add(checked->report, CR_SEVERITY_ERROR, checked->path, "", "%s",
+                  err.message + (named ? length + 2 : 0));
 }
 
 static int check_file(const struct check_settings *settings, const struct session *session,

@@ -9,7 +9,7 @@
 #include "palette.h"
 
 /* A canvas takes 4 bytes a pixel and 32767 pixels a side: large pictures are drawn on in pieces. */
-#define TILE 4096
+#define TILE 1024
 
 static const struct cr_color ink = {32, 33, 36, 255}, paper = {250, 249, 246, 255};
 
@@ -98,10 +98,51 @@ struct tile {
     double x, y, width, height; /* which piece of the picture */
 };
 
-static bool in_tile(const struct tile *tile, double x0, double y0, double x1, double y1)
+static bool in_tile(const struct tile *tile, struct cr_rect rect)
 {
-    return x0 < tile->x + tile->width && x1 > tile->x && y0 < tile->y + tile->height &&
-           y1 > tile->y;
+    return rect.x < tile->x + tile->width && rect.x + rect.width > tile->x &&
+           rect.y < tile->y + tile->height && rect.y + rect.height > tile->y;
+}
+
+static double leader_width(const struct overlay_plan *plan)
+{
+    return fmax(1.2, plan->style.text * 0.11);
+}
+
+/* A label with the line to its segment's centre. */
+static struct cr_rect label_box(const struct overlay_plan *plan, const struct label *label)
+{
+    const struct surveyed *segment = &plan->survey.segments[label->index];
+    struct cr_rect r = label->rect;
+    if (!label->leader)
+        return r;
+    double around = 4 * leader_width(plan);
+    double x0 = fmin(r.x, segment->x) - around, x1 = fmax(r.x + r.width, segment->x) + around;
+    double y0 = fmin(r.y, segment->y) - around, y1 = fmax(r.y + r.height, segment->y) + around;
+    return (struct cr_rect){x0, y0, x1 - x0, y1 - y0};
+}
+
+static struct cr_rect entry_box(const struct overlay_plan *plan, const struct legend_entry *entry)
+{
+    double width = plan->legend.swatch + plan->style.text + entry->width;
+    return (struct cr_rect){entry->x, entry->y, width, plan->legend.row};
+}
+
+static bool label_in_tile(const struct tile *tile, const struct label *label)
+{
+    return label->placed && in_tile(tile, label_box(tile->plan, label));
+}
+
+static bool is_empty(const struct tile *tile)
+{
+    const struct overlay_plan *plan = tile->plan;
+    for (size_t i = 0; i < plan->count; i++)
+        if (label_in_tile(tile, &plan->labels[i]))
+            return false;
+    for (size_t i = 0; i < plan->legend.count; i++)
+        if (in_tile(tile, entry_box(plan, &plan->legend.entries[i])))
+            return false;
+    return true;
 }
 
 static struct cr_color color_of(const uint8_t color[3], uint8_t alpha)
@@ -117,10 +158,7 @@ static void draw_leader(const struct tile *tile, const struct label *label)
     double x0 =
         fmin(fmax(segment->x, rect.x + rect.height / 2), rect.x + rect.width - rect.height / 2);
     double y0 = fmin(fmax(segment->y, rect.y + 1), rect.y + rect.height - 1);
-    double thick = fmax(1.2, tile->plan->style.text * 0.11);
-    if (!in_tile(tile, fmin(x0, segment->x) - 4 * thick, fmin(y0, segment->y) - 4 * thick,
-                 fmax(x0, segment->x) + 4 * thick, fmax(y0, segment->y) + 4 * thick))
-        return;
+    double thick = leader_width(tile->plan);
     double line[] = {x0 - tile->x, y0 - tile->y, segment->x - tile->x, segment->y - tile->y};
     struct cr_color dark = {0, 0, 0, 150}, color = color_of(segment->color, 255);
     cr_canvas_stroke_line(tile->canvas, line, 2, thick * 2.2, dark);
@@ -133,8 +171,6 @@ static void draw_label(const struct tile *tile, const struct label *label)
 {
     const struct surveyed *segment = &tile->plan->survey.segments[label->index];
     struct cr_rect rect = label->rect;
-    if (!in_tile(tile, rect.x, rect.y, rect.x + rect.width, rect.y + rect.height))
-        return;
     rect.x -= tile->x;
     rect.y -= tile->y;
     double text = tile->plan->style.text, line = fmax(1, text * 0.07);
@@ -174,8 +210,7 @@ static void draw_legend(const struct tile *tile)
     double text = tile->plan->style.text;
     for (size_t i = 0; i < legend->count; i++) {
         const struct legend_entry *entry = &legend->entries[i];
-        if (!in_tile(tile, entry->x, entry->y, entry->x + legend->swatch + text + entry->width,
-                     entry->y + legend->row))
+        if (!in_tile(tile, entry_box(tile->plan, entry)))
             continue;
         double x = entry->x - tile->x, y = entry->y - tile->y;
         draw_swatch(tile, entry, x, y + (legend->row - legend->swatch) / 2);
@@ -188,10 +223,10 @@ static void draw_tile(const struct tile *tile)
 {
     const struct overlay_plan *plan = tile->plan;
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->labels[i].placed && plan->labels[i].leader)
+        if (label_in_tile(tile, &plan->labels[i]) && plan->labels[i].leader)
             draw_leader(tile, &plan->labels[i]);
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->labels[i].placed)
+        if (label_in_tile(tile, &plan->labels[i]))
             draw_label(tile, &plan->labels[i]);
     draw_legend(tile);
 }
@@ -213,13 +248,16 @@ static int draw_piece(struct cr_image *picture, const struct overlay_plan *plan,
     uint8_t *corner = cr_image_edit(picture) + (size_t)y * stride + 3 * (size_t)x;
     struct cr_image *piece = NULL, *drawn = NULL;
     struct cr_canvas *canvas = NULL;
+    struct tile tile = {NULL, plan, x, y, size.width, size.height};
+    if (is_empty(&tile))
+        return 0;
     int result = cr_image_create(&piece, size, err);
     if (result == 0) {
         copy_rows(cr_image_edit(piece), short_stride, corner, stride, size);
         result = cr_canvas_create(&canvas, piece, size, err);
     }
     if (result == 0) {
-        struct tile tile = {canvas, plan, x, y, size.width, size.height};
+        tile.canvas = canvas;
         draw_tile(&tile);
         result = cr_canvas_finish(canvas, &drawn, err);
     }

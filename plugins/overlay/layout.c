@@ -66,8 +66,9 @@ struct placing {
     const struct survey *survey;
     struct label *labels;
     size_t count;
-    size_t *order;       /* labels in the order in which they choose */
-    size_t placed;       /* so many of them have */
+    size_t *order;         /* labels in the order in which they choose */
+    struct cr_rect *taken; /* the places of those that have one */
+    size_t taken_count;
     double height, gap;  /* of a label; between labels */
     struct label *label; /* the one that chooses now */
     struct surveyed *segment;
@@ -84,11 +85,9 @@ static bool touches(struct cr_rect a, struct cr_rect b, double gap)
 
 static bool is_free(const struct placing *p, struct cr_rect rect)
 {
-    for (size_t i = 0; i < p->placed; i++) {
-        const struct label *other = &p->labels[p->order[i]];
-        if (other->placed && touches(rect, other->rect, p->gap))
+    for (size_t i = 0; i < p->taken_count; i++)
+        if (touches(rect, p->taken[i], p->gap))
             return false;
-    }
     return true;
 }
 
@@ -156,12 +155,12 @@ static void consider(struct placing *p, double x, double y, double cost)
     bool on_segment =
         survey_at(p->survey, rect.x + width / 2, rect.y + height / 2) == p->label->index;
     cost += on_segment ? 0 : COST_OF_A_LEADER;
-    if (cost >= p->best)
+    if (cost >= p->best || !is_free(p, rect))
         return;
     cost += cost_of_cover(p, rect);
     if (cost < p->best)
         cost += cost_of_centres(p, rect);
-    if (cost >= p->best || !is_free(p, rect))
+    if (cost >= p->best)
         return;
     p->best = cost;
     p->rect = rect;
@@ -220,7 +219,8 @@ static void place_label(struct placing *p, size_t index)
     p->label->placed = p->best < 1e300;
     p->label->rect = p->rect;
     p->label->leader = p->leader;
-    p->placed++;
+    if (p->label->placed)
+        p->taken[p->taken_count++] = p->rect;
 }
 
 /* ---- The order of choice ---- */
@@ -259,19 +259,24 @@ int layout_place(struct label *labels, size_t count, const struct survey *survey
 {
     struct turn *turns = cr_calloc(count, sizeof(*turns));
     size_t *order = cr_calloc(count, sizeof(*order));
-    if (turns != NULL && order != NULL) {
+    struct cr_rect *taken = cr_calloc(count, sizeof(*taken));
+    int result = 0;
+    if (turns == NULL || order == NULL || taken == NULL) {
+        result = cr_fail_memory(err, count * sizeof(*taken));
+    } else {
         struct placing placing = {.survey = survey,
                                   .labels = labels,
                                   .count = count,
                                   .order = order,
+                                  .taken = taken,
                                   .height = layout_label_height(style),
                                   .gap = fmax(1, style->text * 0.12)};
         order_labels(&placing, turns);
         for (size_t i = 0; i < count; i++)
             place_label(&placing, order[i]);
     }
-    int result = turns != NULL && order != NULL ? 0 : cr_fail_memory(err, count * sizeof(*turns));
     cr_free(turns);
     cr_free(order);
+    cr_free(taken);
     return result;
 }

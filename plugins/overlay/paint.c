@@ -50,27 +50,38 @@ static void blend_row(uint8_t *out, const struct survey *survey, const int32_t *
 
 /* ---- Outlines ---- */
 
-/* The rank of a pixel's segment and, in its lowest bit, whether that is a thing; 0 for none. */
-static int32_t rank_of(const struct survey *survey, int32_t index)
-{
-    if (index == SURVEY_NONE)
-        return 0;
-    const struct surveyed *segment = &survey->segments[index];
-    return 2 * (segment->rank + 1) + segment->thing;
-}
-
-/* Ranks of the rows around the one that is painted, each the greatest of 2 n + 1 in its row. */
+/* Every pixel gets the greatest rank of the pixels within n of it; where that exceeds its own, it
+ * is part of an outline. The greatest of a window comes from two halves, those of the block that
+ * the window begins in and of the one that it ends in (van Herk 1992), so that the time does not
+ * depend on n. A rank holds in its lowest bit whether the segment is a thing; 0 is none. */
 struct ranks {
-    int32_t n;
-    int32_t width;
-    int32_t *rows;     /* a ring of 2 n + 1 */
-    int32_t *plain;    /* a row before it is spread */
-    int32_t *greatest; /* of all rows of the ring */
+    const struct survey *survey;
+    int32_t n, window; /* window = 2 n + 1 */
+    int32_t *of;       /* rank by position in the list */
+    int32_t *indices;  /* a row of the map */
+    int32_t *spread;   /* a row of ranks with n places before and after */
+    int32_t *block;    /* `window` rows: those of the block so far */
+    int32_t *before;   /* `window` rows: of the last block, row i holds the greatest from i on */
+    int32_t *prefix;   /* the greatest of the block so far */
 };
 
-static int32_t *ring_row(const struct ranks *ranks, int32_t y)
+static int ranks_create(struct ranks *ranks, const struct survey *survey, int32_t n,
+                        struct cr_error *err)
 {
-    return ranks->rows + (size_t)(y % (2 * ranks->n + 1)) * (size_t)ranks->width;
+    size_t columns = (size_t)survey->size.width, window = 2 * (size_t)n + 1;
+    size_t places = survey->count + columns + (columns + window) + 2 * window * columns + columns;
+    *ranks = (struct ranks){.survey = survey, .n = n, .window = (int32_t)window};
+    ranks->of = cr_calloc(places, sizeof(int32_t));
+    if (ranks->of == NULL)
+        return cr_fail_memory(err, places * sizeof(int32_t));
+    ranks->indices = ranks->of + survey->count;
+    ranks->spread = ranks->indices + columns;
+    ranks->block = ranks->spread + columns + window;
+    ranks->before = ranks->block + window * columns;
+    ranks->prefix = ranks->before + window * columns;
+    for (size_t i = 0; i < survey->count; i++)
+        ranks->of[i] = 2 * (survey->segments[i].rank + 1) + survey->segments[i].thing;
+    return 0;
 }
 
 static void raise_row(int32_t *row, const int32_t *other, int32_t count)
@@ -79,54 +90,79 @@ static void raise_row(int32_t *row, const int32_t *other, int32_t count)
         row[x] = row[x] > other[x] ? row[x] : other[x];
 }
 
-/* Put row `y` into the ring; beyond the picture there is nothing. */
-static void ranks_add(struct ranks *ranks, const struct survey *survey, int32_t y)
+/* The greatest rank within n pixels to the left and right, for row `y`; nothing beyond the map. */
+static void widen_row(struct ranks *ranks, int32_t y, int32_t *wide)
 {
-    int32_t *row = ring_row(ranks, y), width = ranks->width;
-    size_t bytes = (size_t)width * sizeof(int32_t);
-    memset(row, 0, bytes);
-    if (y >= survey->size.height)
+    int32_t width = ranks->survey->size.width, n = ranks->n, padded = width + 2 * n, size = 1;
+    memset(wide, 0, (size_t)width * sizeof(*wide));
+    if (y >= ranks->survey->size.height)
         return;
-    survey_row(survey, y, ranks->plain);
+    memset(ranks->spread, 0, (size_t)padded * sizeof(*ranks->spread));
+    survey_row(ranks->survey, y, ranks->indices);
     for (int32_t x = 0; x < width; x++)
-        ranks->plain[x] = rank_of(survey, ranks->plain[x]);
-    memcpy(row, ranks->plain, bytes);
-    for (int32_t d = 1; d <= ranks->n && d < width; d++) {
-        raise_row(row + d, ranks->plain, width - d);
-        raise_row(row, ranks->plain + d, width - d);
-    }
+        if (ranks->indices[x] != SURVEY_NONE)
+            ranks->spread[x + n] = ranks->of[ranks->indices[x]];
+    /* spread[x] becomes the greatest of `size` values from x on. */
+    for (; 2 * size <= ranks->window; size *= 2)
+        raise_row(ranks->spread, ranks->spread + size, padded - size);
+    raise_row(wide, ranks->spread, width);
+    raise_row(wide, ranks->spread + ranks->window - size, width);
 }
 
-static void outline_row(uint8_t *out, struct ranks *ranks, const struct survey *survey, int32_t y)
+/* Take in row `y`, the next one. */
+static void ranks_add(struct ranks *ranks, int32_t y)
+{
+    int32_t width = ranks->survey->size.width, place = y % ranks->window;
+    size_t columns = (size_t)width;
+    int32_t *row = ranks->block + (size_t)place * columns;
+    if (place == 0)
+        memset(ranks->prefix, 0, columns * sizeof(*ranks->prefix));
+    widen_row(ranks, y, row);
+    raise_row(ranks->prefix, row, width);
+    if (place + 1 < ranks->window)
+        return;
+    for (int32_t i = place; i > 0; i--)
+        raise_row(ranks->block + (size_t)(i - 1) * columns, ranks->block + (size_t)i * columns,
+                  width);
+    int32_t *swap = ranks->before;
+    ranks->before = ranks->block;
+    ranks->block = swap;
+}
+
+/* Row `y`, after row y + n was taken in. */
+static void outline_row(uint8_t *out, const struct ranks *ranks, int32_t y)
 {
     static const uint8_t white[3] = {255, 255, 255};
-    memset(ranks->greatest, 0, (size_t)ranks->width * sizeof(int32_t));
-    for (int32_t v = y > ranks->n ? y - ranks->n : 0; v <= y + ranks->n; v++)
-        raise_row(ranks->greatest, ring_row(ranks, v), ranks->width);
-    survey_row(survey, y, ranks->plain);
-    for (int32_t x = 0; x < ranks->width; x++)
-        if (ranks->greatest[x] > rank_of(survey, ranks->plain[x]))
-            blend(out + 3 * (size_t)x, white,
-                  ranks->greatest[x] & 1 ? PAINT_THING_EDGE : PAINT_STUFF_EDGE);
+    int32_t first = y - ranks->n, width = ranks->survey->size.width;
+    bool has_before = first > 0 && first % ranks->window != 0;
+    const int32_t *before = ranks->before;
+    if (has_before)
+        before += (size_t)(first % ranks->window) * (size_t)width;
+    survey_row(ranks->survey, y, ranks->indices);
+    for (int32_t x = 0; x < width; x++) {
+        int32_t own = ranks->indices[x] != SURVEY_NONE ? ranks->of[ranks->indices[x]] : 0;
+        int32_t greatest = ranks->prefix[x];
+        if (has_before && before[x] > greatest)
+            greatest = before[x];
+        if (greatest > own)
+            blend(out + 3 * (size_t)x, white, greatest & 1 ? PAINT_THING_EDGE : PAINT_STUFF_EDGE);
+    }
 }
 
 static int paint_outlines(uint8_t *out, size_t stride, const struct survey *survey, int32_t n,
                           struct cr_error *err)
 {
-    size_t columns = (size_t)survey->size.width;
-    struct ranks ranks = {.n = n, .width = survey->size.width};
-    ranks.rows = cr_calloc((2 * (size_t)n + 3) * columns, sizeof(int32_t));
-    if (ranks.rows == NULL)
-        return cr_fail_memory(err, (2 * (size_t)n + 3) * columns * sizeof(int32_t));
-    ranks.plain = ranks.rows + (2 * (size_t)n + 1) * columns;
-    ranks.greatest = ranks.plain + columns;
+    struct ranks ranks;
+    int result = ranks_create(&ranks, survey, n, err);
+    if (result < 0)
+        return result;
     for (int32_t y = 0; y < n; y++)
-        ranks_add(&ranks, survey, y);
+        ranks_add(&ranks, y);
     for (int32_t y = 0; y < survey->size.height; y++) {
-        ranks_add(&ranks, survey, y + n);
-        outline_row(out + (size_t)y * stride, &ranks, survey, y);
+        ranks_add(&ranks, y + n);
+        outline_row(out + (size_t)y * stride, &ranks, y);
     }
-    cr_free(ranks.rows);
+    cr_free(ranks.of);
     return 0;
 }
 

@@ -41,6 +41,18 @@ skip() {
     echo "ok $number - $1 # SKIP $2"
 }
 
+# needs PLUGIN...: end the test, as skipped, where configure was told to leave one of them out.
+needs() {
+    for plugin in "$@"; do
+        crayon plugins "$plugin"
+        [ $status = 0 ] || absent="${absent:+$absent, }$plugin"
+    done
+    if [ -n "${absent:-}" ]; then
+        echo "1..0 # SKIP left out by configure: $absent"
+        exit
+    fi
+}
+
 plan() {
     echo "1..$number"
 }

@@ -15,7 +15,7 @@ fi
 dist=$(make -s -C "$top_builddir" print-dist | sed "s|^$top_srcdir/||; s|^\.\./||")
 missing=$(echo "$tracked" | while read -r file; do
     case $file in
-    .gitignore | */.gitignore | *.sketch) continue ;;
+    .gitignore | */.gitignore) continue ;;
     esac
     folder=$file
     while ! echo "$dist" | grep -qxF -e "$folder" -e "./$folder"; do

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A stranger's view: the installed copy, pkg-config and a compiler are enough to write a plugin and a
 # program, and uninstalling leaves nothing behind.
+# shellcheck disable=SC2154,SC2086,SC2046 # from tests/Makefile.inc; flags are several words
 
 scratch=$(mktemp -d "$top_builddir/tests/example-XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT

@@ -3,6 +3,7 @@
 # What crayon-pipeline(5) shows is true, and the schema that is shipped agrees.
 # shellcheck disable=SC2154,SC2016 # top_srcdir and top_builddir come from tests/Makefile.inc; eval
 . "$top_srcdir/tests/cli/command-lib.sh"
+needs crayon-encoder overlay segment-coco-png segment-grid source-image
 page=$top_srcdir/man/crayon-pipeline.5
 
 # Examples stand behind a comment with the name of the file.

@@ -276,7 +276,7 @@ crayon: also: picture (image): --out picture=FILE.png" ]'
     ok "of several texts the first that comes is shown first" eval '[ "$(cat lines)" = "second: you said: b
 first: you said: a" ]'
 else
-    skip "terminals" "script is not here"
+    skip "terminals" "no terminal can be made here"
 fi
 
 # --- Signals -------------------------------------------------------------------------------------

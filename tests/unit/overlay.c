@@ -623,6 +623,54 @@ static void plugin_draws_each_item_for_itself(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
+/* Who reads "#2 horse" in a caption finds that horse in the picture. */
+static void numbers_are_those_of_the_caption(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"objects", NULL};
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_panoptic *map = NULL;
+    struct cr_value *value = NULL;
+    struct cr_run *run = NULL;
+    if (cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, "crayon-encoder", NULL) == NULL)
+        skip_because("crayon-encoder is not built");
+    const struct cr_coco_query query = {.image_id = -1};
+    if (cr_coco_load(&map, source_path("pipelines/scene/panoptic_scene.json"), NULL, &query, NULL,
+                     &err) < 0 ||
+        cr_value_from_panoptic(&value, map, &err) < 0)
+        fail_msg("%s", err.message);
+    struct cr_pipeline *pipeline =
+        stage_parse("{\"crayon\": 1, \"inputs\": {\"panoptic\": \"panoptic\"}, \"stages\": {"
+                    "\"crayon\": {\"use\": \"crayon-encoder\", \"in\": {\"panoptic\": "
+                    "\"@panoptic\"}}}, \"outputs\": {\"objects\": \"crayon.objects\"}}");
+    if (stage_run(&run, pipeline, "panoptic", value, wanted, &err) < 0)
+        fail_msg("%s", err.message);
+    const char *caption = cr_value_text(cr_run_output(run, "objects"), 0);
+    struct cr_image *image =
+        stage_image(cr_panoptic_size(map).height, cr_panoptic_size(map).width, NULL);
+    struct overlay_plan plan = plan_for(&defaults, image, map);
+    size_t numbered = 0;
+    for (size_t i = 0; i < plan.count; i++) {
+        const struct surveyed *segment = &plan.survey.segments[plan.labels[i].index];
+        char entry[80];
+        if (segment->number == 0)
+            continue;
+        snprintf(entry, sizeof(entry), "(#%d %s) [", segment->number,
+                 cr_coco_category(segment->label)->short_name);
+        if (strstr(caption, entry) == NULL)
+            fail_msg("\"%s\" is not in the caption: %s", entry, caption);
+        numbered++;
+    }
+    for (const char *at = caption; (at = strstr(at, "(#")) != NULL; at++)
+        numbered--;
+    assert_int_equal(numbered, 0);
+    overlay_plan_finish(&plan);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+    cr_image_unref(&image);
+    cr_panoptic_unref(&map);
+}
+
 struct attempt {
     struct cr_image *image;
     struct cr_panoptic *map;
@@ -665,6 +713,7 @@ int main(void)
         cmocka_unit_test(any_size_works),
         cmocka_unit_test(colours_are_readable_and_differ),
         cmocka_unit_test(plugin_draws_each_item_for_itself),
+        cmocka_unit_test(numbers_are_those_of_the_caption),
         cmocka_unit_test(every_fault_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,28 @@ static void fields_are_found_through_noise(void **state)
     cr_image_unref(&clean);
 }
 
+/* Neither around the sides, where one row ends and the next begins, nor across a corner. */
+static void only_neighbours_are_joined(void **state)
+{
+    (void)state;
+    struct cr_image *image = stage_image(40, 60, NULL);
+    paint(image, 0, 0, 40, 20, 0x3d7a33);
+    paint(image, 0, 45, 40, 60, 0x3d7a33);
+    int32_t count = 0, *labels = find(image, &defaults, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(labels[30], 0); /* 25, 20 and 15 columns */
+    assert_int_equal(labels[0], 1);
+    assert_int_equal(labels[59], 2);
+    free(labels);
+    paint(image, 0, 0, 40, 60, 0x808080);
+    paint(image, 0, 0, 20, 30, 0x3d7a33);
+    paint(image, 20, 30, 40, 60, 0x3d7a33);
+    labels = find(image, &defaults, &count);
+    assert_int_equal(count, 4);
+    free(labels);
+    cr_image_unref(&image);
+}
+
 static void a_gradient_is_one_region(void **state)
 {
     (void)state;
@@ -411,6 +433,7 @@ int main(void)
         cmocka_unit_test(flat_picture_is_one_region),
         cmocka_unit_test(two_colours_are_split_exactly),
         cmocka_unit_test(fields_are_found_through_noise),
+        cmocka_unit_test(only_neighbours_are_joined),
         cmocka_unit_test(a_gradient_is_one_region),
         cmocka_unit_test(options_do_what_they_say),
         cmocka_unit_test(noise_keeps_the_rules),
