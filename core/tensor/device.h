@@ -21,6 +21,7 @@ struct cr_device {
 };
 
 /* A device of this table, opened. `params` may be NULL. */
+CR_API
 int cr_device_create(struct cr_device **out, const struct cr_device_ops *ops, size_t state_size,
                      const char *selector, const struct cr_device_params *params,
                      struct cr_error *err);

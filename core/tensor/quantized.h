@@ -19,6 +19,7 @@ struct cr_quantized_layout {
     size_t bytes;                /* of the whole buffer */
 };
 
+CR_API
 struct cr_quantized_layout cr_quantized_layout(enum cr_dtype dtype, int64_t elements, bool nested);
 
 /* An empty quantised matrix on a device. */

@@ -55,6 +55,10 @@ void ref_dequantize(const struct ref *r);
 
 /* y = activation(x) */
 double ref_activation(int activation, double x);
+/* Does the operation change its outputs rather than make them? */
+bool ref_in_place(int op);
+/* Element i of an operand. */
+double ref_number(const struct cr_operand *operand, int64_t i);
 /* What a number becomes when it is stored as `dtype` (cast's rules). */
 double ref_stored(int dtype, double x);
 

@@ -99,7 +99,7 @@ static double q8_0_at(const struct cr_operand *operand, int64_t i)
     return codes[i] * half_at(plane(operand, operand->scales), i / CR_Q8_0_BLOCK);
 }
 
-static double number_at(const struct cr_operand *operand, int64_t i)
+double ref_number(const struct cr_operand *operand, int64_t i)
 {
     const void *data = plane(operand, operand->offset);
     switch (operand->dtype) {
@@ -122,7 +122,7 @@ void cr_operand_numbers(const struct cr_operand *operand, double *numbers)
 {
     int64_t elements = cr_operand_elements(operand);
     for (int64_t i = 0; i < elements; i++)
-        numbers[i] = number_at(operand, i);
+        numbers[i] = ref_number(operand, i);
 }
 
 double ref_stored(int dtype, double x)

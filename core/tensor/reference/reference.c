@@ -83,7 +83,7 @@ static const ref_loop loops[CR_OP_COUNT] = {
     [CR_OP_DEQUANTIZE] = ref_dequantize,
 };
 
-static bool in_place(int op)
+bool ref_in_place(int op)
 {
     return op == CR_OP_SCATTER_ROWS || op == CR_OP_SCATTER_ADD_ROWS || op == CR_OP_KV_APPEND ||
            op == CR_OP_ADAMW_STEP;
@@ -116,7 +116,7 @@ int cr_reference(const struct cr_call *call, double *const *out, struct cr_error
     }
     for (int i = 0; i < call->outputs; i++) {
         r.out[i] = out[i];
-        if (in_place(call->op))
+        if (ref_in_place(call->op))
             cr_operand_numbers(&call->out[i], out[i]);
     }
     if (result == 0)
