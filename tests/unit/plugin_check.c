@@ -72,7 +72,7 @@ static void init(struct kit *k)
     /* the plugin */                                                                               \
     X(k->plugin.magic[0] = 'C',                                                                    \
       "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes")             \
-    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.0, this is 1.1: install a plugin "      \
+    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.1, this is 1.1: install a plugin "      \
                                "built for crayon 0.1")                                             \
     X(k->plugin.abi_major = 2, "was built for plugin ABI 2.0, this is 1.1: install a plugin "      \
                                "built for crayon 0.1")                                             \

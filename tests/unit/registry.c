@@ -153,7 +153,7 @@ static const struct {
      "was built for plugin ABI 1.7, this is 1.1: install a newer crayon, or a plugin built for "
      "crayon 0.1"},
     {"older", "-DMAJOR=0",
-     "was built for plugin ABI 0.0, this is 1.1: install a plugin built for crayon 0.1"},
+     "was built for plugin ABI 0.1, this is 1.1: install a plugin built for crayon 0.1"},
     {"other", "-DMAJOR=2",
      "was built for plugin ABI 2.0, this is 1.1: install a plugin built for crayon 0.1"},
     {"no-magic", "-DMAGIC=\"'x'\"",
