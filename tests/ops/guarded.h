@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* guarded.h: a case run through the device table itself, with all its operands in one block, at
+ * places that are aligned to 4 bytes and no more, and canaries around each. */
+#ifndef CR_TEST_GUARDED_H
+#define CR_TEST_GUARDED_H
+
+#include "devices.h"
+
+#include "tensor/cases.h"
+#include "tensor/reference.h"
+
+/* A device's table and state, without the core around it. */
+struct table {
+    const struct cr_device_ops *ops;
+    void *state;
+    char name[64]; /* "avx2, 2 threads" */
+};
+
+void table_open(struct table *table, const struct level *level, int threads);
+void table_close(struct table *table);
+
+/* The case at every level, with 1, 2 and 3 threads: results within the operation's bound of the
+ * reference, the same bits with any number of threads and in three runs, every byte outside the
+ * outputs untouched. Outputs are full of NaN before. Finishes the case. */
+void check_case(struct cr_case *c);
+/* The same with a bound of its own. */
+void check_case_within(struct cr_case *c, double bound);
+
+/* Run a case once; the new contents of its output `index` go to `result`. Checks what lies around.
+ */
+void run_guarded(const struct table *table, const struct cr_case *c, int index, void *result);
+
+#endif
