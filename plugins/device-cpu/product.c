@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "product.h"
 
 /* Weights that one task reads: enough to hide its start, few enough to share the work fairly. */
@@ -98,6 +100,8 @@ void cpu_product_range(const struct cpu_product *p, int64_t n0, int64_t n1, int6
                       scratch);
         return;
     }
+    for (int64_t m = 0; m < m1 - m0 && p->w.columns == 0; m++)
+        memset(out + m * stride, 0, (size_t)(n1 - n0) * sizeof(float));
     for (int64_t n = n0; n < n1; n += p->tile.nc)
         tiled_range(p, n, n1 - n < p->tile.nc ? n1 - n : p->tile.nc, m0, m1, out + n - n0, stride,
                     scratch);
