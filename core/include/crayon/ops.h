@@ -296,9 +296,10 @@ int cr_op_fill(struct cr_tensor **y, struct cr_device *device, enum cr_dtype dty
 
 /* ---- Pictures ---- */
 
-/* x[B,C,H,W] f32, w[O,C,kh,kw] f32 or f16, bias[O] f32 or NULL; zero padding. y[B,O,(H + 2 padding
- * - kh) / stride + 1, ...]. call CONV2D: in x, w, bias?; out y; i stride_y, stride_x, padding_y,
- * padding_x */
+/* x[B,C,H,W] f32, w[O,C,kh,kw] f32 or f16, bias[O] f32 or NULL; zero padding. Each extent of y
+ * [B,O,...] is (extent + 2 padding - kernel) / stride + 1, rounded down.
+ *
+ * Call CONV2D: in x, w, bias?; out y; i stride_y, stride_x, padding_y, padding_x */
 CR_API
 int cr_op_conv2d(struct cr_tensor **y, const struct cr_tensor *x, const struct cr_tensor *w,
                  const struct cr_tensor *bias, const int stride[2], const int padding[2],
