@@ -137,9 +137,11 @@ static double cell(const struct level *level, double row, double column)
     return level->values[((int64_t)row * level->w + (int64_t)column) * level->step];
 }
 
-/* Between the four cells around (y, x), in cells. */
+/* Between the four cells around (y, x), in cells; infinitely far is outside. */
 static double sample(const struct level *level, double y, double x)
 {
+    if (isinf(y) || isinf(x))
+        return isnan(y) || isnan(x) ? NAN : 0;
     double row = floor(y), column = floor(x), v = y - row, u = x - column;
     return (1 - v) * (1 - u) * cell(level, row, column) +
            (1 - v) * u * cell(level, row, column + 1) + v * (1 - u) * cell(level, row + 1, column) +
