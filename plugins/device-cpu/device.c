@@ -54,7 +54,7 @@ static void aligned_free(void *memory)
 
 void *cpu_scratch(struct cpu *cpu, int worker, size_t bytes)
 {
-    if (cpu->scratch[worker].bytes >= bytes)
+    if (cpu->scratch[worker].memory != NULL && cpu->scratch[worker].bytes >= bytes)
         return cpu->scratch[worker].memory;
     aligned_free(cpu->scratch[worker].memory);
     cpu->scratch[worker].memory = aligned_alloc_bytes(bytes);

@@ -95,6 +95,11 @@ static void pack(enum cpu_level level, struct cpu_matrix from, int64_t r0, int64
             cpu_transpose(level, at, from.row, count, kc, out, width);
             continue;
         }
+        if (from.row == 1) {
+            for (int64_t k = 0; k < kc; k++)
+                memcpy(out + k * width, at + k * from.column, (size_t)count * sizeof(float));
+            continue;
+        }
         for (int64_t k = 0; k < kc; k++)
             for (int64_t i = 0; i < count; i++)
                 out[k * width + i] = at[k * from.column + i * from.row];

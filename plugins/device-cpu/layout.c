@@ -104,18 +104,32 @@ static void strided_span(void *argument, int64_t from, int64_t to)
     }
 }
 
-/* out[c * ld_out + r] = in[r * ld_in + c] */
+/* out[c * ld_out + r] = in[r * ld_in + c], at most BLOCK of each. By way of memory that lies
+ * together: columns that are a power of two apart would drive each other out of the cache. */
 static void transpose(const struct copy *job, const char *in, int64_t ld_in, int64_t rows,
                       int64_t columns, char *out, int64_t ld_out)
 {
     if (job->size == 4) {
-        cpu_transpose(job->level, (const float *)(const void *)in, ld_in, rows, columns,
-                      (float *)(void *)out, ld_out);
+        float square[BLOCK * BLOCK];
+        cpu_transpose(job->level, (const float *)(const void *)in, ld_in, rows, columns, square,
+                      BLOCK);
+        for (int64_t c = 0; c < columns; c++)
+            memcpy(out + (size_t)(c * ld_out) * 4, square + c * BLOCK, (size_t)rows * 4);
         return;
     }
     for (int64_t c = 0; c < columns; c++)
         copy_strided(job->size, in + (size_t)c * job->size, ld_in,
                      out + (size_t)(c * ld_out) * job->size, 1, rows);
+}
+
+/* Short pieces of far rows are nothing that the processor sees coming. */
+static void fetch(const struct copy *job, int64_t in, int64_t rows, int64_t columns)
+{
+    const char *x = job->x + (size_t)in * job->size;
+    size_t step = (size_t)job->in[job->axes - 1] * job->size;
+    for (int64_t r = 0; r < rows && r < BLOCK; r++)
+        for (size_t at = 0; at < (size_t)columns * job->size; at += 64)
+            __builtin_prefetch(x + (size_t)r * step + at);
 }
 
 static void transpose_span(void *argument, int64_t from, int64_t to)
@@ -127,10 +141,12 @@ static void transpose_span(void *argument, int64_t from, int64_t to)
         int64_t c0 = i % job->blocks * BLOCK, count = columns - c0 < BLOCK ? columns - c0 : BLOCK;
         int64_t in = c0, out = c0 * job->out[across];
         find_row(job, i / job->blocks, &in, &out);
-        for (int64_t r = 0; r < rows; r += BLOCK)
+        for (int64_t r = 0; r < rows; r += BLOCK) {
+            fetch(job, in + (r + BLOCK) * job->in[last], rows - r - BLOCK, count);
             transpose(job, job->x + (size_t)(in + r * job->in[last]) * job->size, job->in[last],
                       rows - r < BLOCK ? rows - r : BLOCK, count,
                       job->y + (size_t)(out + r) * job->size, job->out[across]);
+        }
     }
 }
 

@@ -74,35 +74,57 @@ CPU_VARIANTS(sum_segment,
               float *out),
              (level, kind, x, count, centre, out))
 
-#define LARGER(a, b) ((cpu_v16)(((cpu_v16i)(a) & ((a) > (b))) | ((cpu_v16i)(b) & ~((a) > (b)))))
-
-CPU_INLINE void max_segment_body(enum cpu_level level, const float *x, int64_t count, float *out)
+static float max_segment_plain(const float *x, int64_t count)
 {
-    (void)level;
-    cpu_v16 m0 = (cpu_v16){0} - INFINITY, m1 = m0;
-    cpu_v16i bad = {0};
-    int64_t i = 0;
-    for (; i + 2 * CPU_LANES <= count; i += 2 * CPU_LANES) {
-        cpu_v16 a = CPU_LOAD16(x + i), b = CPU_LOAD16(x + i + CPU_LANES);
-        m0 = LARGER(a, m0);
-        m1 = LARGER(b, m1);
-        bad |= (a != a) | (b != b);
-    }
-    float lane[CPU_LANES];
-    int32_t flag[CPU_LANES];
-    m0 = LARGER(m0, m1);
-    CPU_STORE16(lane, m0);
-    for (int j = 0; j < CPU_LANES; j++)
-        flag[j] = bad[j];
     float best = -INFINITY;
-    for (int j = 0; j < CPU_LANES; j++)
-        best = cpu_larger(best, flag[j] != 0 ? NAN : lane[j]);
-    for (; i < count; i++)
+    for (int64_t i = 0; i < count; i++)
         best = cpu_larger(best, x[i]);
-    *out = best;
+    return best;
 }
-CPU_VARIANTS(max_segment, (enum cpu_level level, const float *x, int64_t count, float *out),
-             (level, x, count, out))
+
+#if CPU_X86
+/* max gives its second operand when one is a NaN; those are counted apart. */
+CPU_TARGET_AVX512 static float max_segment_avx512(const float *x, int64_t count)
+{
+    __m512 most[4];
+    __mmask16 bad = 0;
+    int64_t i = 0;
+    CPU_UNROLL for (int j = 0; j < 4; j++) most[j] = _mm512_set1_ps(-INFINITY);
+    for (; i + 64 <= count; i += 64) {
+        CPU_UNROLL for (int j = 0; j < 4; j += 2)
+        {
+            __m512 a = _mm512_loadu_ps(x + i + 16 * j), b = _mm512_loadu_ps(x + i + 16 * j + 16);
+            bad = _mm512_kor(bad, _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q));
+            most[j] = _mm512_max_ps(a, most[j]);
+            most[j + 1] = _mm512_max_ps(b, most[j + 1]);
+        }
+    }
+    most[0] = _mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3]));
+    float best = _mm512_reduce_max_ps(most[0]);
+    return bad != 0 ? NAN : cpu_larger(max_segment_plain(x + i, count - i), best);
+}
+
+CPU_TARGET_AVX2 static float max_segment_avx2(const float *x, int64_t count)
+{
+    __m256 most[4], bad = _mm256_setzero_ps();
+    float lane[8];
+    int64_t i = 0;
+    CPU_UNROLL for (int j = 0; j < 4; j++) most[j] = _mm256_set1_ps(-INFINITY);
+    for (; i + 32 <= count; i += 32) {
+        CPU_UNROLL for (int j = 0; j < 4; j += 2)
+        {
+            __m256 a = _mm256_loadu_ps(x + i + 8 * j), b = _mm256_loadu_ps(x + i + 8 * j + 8);
+            bad = _mm256_or_ps(bad, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
+            most[j] = _mm256_max_ps(a, most[j]);
+            most[j + 1] = _mm256_max_ps(b, most[j + 1]);
+        }
+    }
+    most[0] = _mm256_max_ps(_mm256_max_ps(most[0], most[1]), _mm256_max_ps(most[2], most[3]));
+    _mm256_storeu_ps(lane, most[0]);
+    float best = cpu_larger(max_segment_plain(lane, 8), max_segment_plain(x + i, count - i));
+    return _mm256_movemask_ps(bad) != 0 ? NAN : best;
+}
+#endif
 
 /* ---- exp ---- */
 
@@ -206,9 +228,16 @@ float cpu_row_sum(enum cpu_level level, enum cpu_sum kind, const float *x, int64
 
 float cpu_row_max(enum cpu_level level, const float *x, int64_t count)
 {
-    float best;
-    max_segment(level, x, count, &best);
-    return best;
+    switch (level) {
+#if CPU_X86
+    case CPU_AVX512:
+        return max_segment_avx512(x, count);
+    case CPU_AVX2:
+        return max_segment_avx2(x, count);
+#endif
+    default:
+        return max_segment_plain(x, count);
+    }
 }
 
 float cpu_row_exp(enum cpu_level level, const float *x, int64_t count, float shift, float *y)

@@ -31,7 +31,7 @@ float cpu_row_exp(enum cpu_level level, const float *x, int64_t count, float shi
 /* a or b, the larger; NaN if one is. */
 static inline float cpu_larger(float a, float b)
 {
-    return a > b || a != a ? a : b;
+    return b > a || b != b ? b : a;
 }
 
 #endif

@@ -93,12 +93,13 @@ CPU_INLINE void accumulate_body(enum cpu_level level, const float *x, int64_t co
 CPU_VARIANTS(accumulate, (enum cpu_level level, const float *x, int64_t count, float *y),
              (level, x, count, y))
 
-/* Columns are shared out, in groups of CPU_LANES, so that each number is added to in the order of
- * the list. */
+/* Columns are shared out, in groups, so that each number is added to in the order of the list. */
+#define GROUP 256
+
 static void scatter_add_span(void *argument, int64_t from, int64_t to)
 {
     const struct rows *job = argument;
-    int64_t first = from * CPU_LANES, end = to * CPU_LANES;
+    int64_t first = from * GROUP, end = to * GROUP;
     end = end < job->length ? end : job->length;
     for (int64_t i = 0; i < job->count; i++)
         if (usable(job, job->list[i]))
@@ -136,8 +137,7 @@ int cpu_scatter_add_rows(struct cpu *cpu, const struct cr_call *call, struct cr_
 {
     (void)err;
     struct rows job = scatter_job(cpu, call);
-    cpu_spans(cpu, (job.length + CPU_LANES - 1) / CPU_LANES, job.count * CPU_LANES,
-              scatter_add_span, &job);
+    cpu_spans(cpu, (job.length + GROUP - 1) / GROUP, job.count * GROUP, scatter_add_span, &job);
     return 0;
 }
 
