@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "guarded.h"
 
+#include <math.h>
+
 #include <crayon/memory.h>
 
 #include "tensor/quantized.h"
@@ -10,6 +12,7 @@
 #define CANARY_BYTES 256
 
 static const int thread_counts[] = {1, 2, 3};
+#define MAX_LEVELS 8
 
 /* ---- Tables ---- */
 
@@ -94,26 +97,29 @@ static void fill_image(struct placed *p, const struct cr_case *c)
                cr_case_bytes(&c->call.out[i]));
 }
 
-/* Is byte `at` the caller's to change? Planes of a quantised output have gaps between them. */
-static bool of_output(const struct placed *p, size_t at)
+static void check_piece(const struct placed *p, const char *after, size_t from, size_t to,
+                        const struct table *table, const struct cr_case *c)
 {
-    for (int i = 0; i < p->call.outputs; i++) {
-        const struct cr_operand *out = &p->call.out[i];
-        if (at >= out->offset && at < out->offset + cr_case_bytes(out))
-            return true;
-    }
-    return false;
+    if (memcmp(after + from, p->image + from, to - from) == 0)
+        return;
+    while (after[from] == p->image[from])
+        from++;
+    fail_msg("%s of %s by %s: byte %zu, outside the outputs, was changed; the first output is at "
+             "%llu",
+             cr_op_name((enum cr_op)c->call.op), c->name, table->name, from,
+             (unsigned long long)p->call.out[0].offset);
 }
 
+/* Outputs lie behind each other; what is before, between and behind them has to stay. */
 static void check_around(const struct placed *p, const char *after, const struct table *table,
                          const struct cr_case *c)
 {
-    for (size_t i = 0; i < p->bytes; i++)
-        if (after[i] != p->image[i] && !of_output(p, i))
-            fail_msg("%s of %s by %s: byte %zu outside the outputs was changed (the first output "
-                     "is at %llu)",
-                     cr_op_name((enum cr_op)c->call.op), c->name, table->name, i,
-                     (unsigned long long)p->call.out[0].offset);
+    size_t from = 0;
+    for (int i = 0; i < p->call.outputs; i++) {
+        check_piece(p, after, from, p->call.out[i].offset, table, c);
+        from = p->call.out[i].offset + cr_case_bytes(&p->call.out[i]);
+    }
+    check_piece(p, after, from, p->bytes, table, c);
 }
 
 /* ---- Running ---- */
@@ -183,16 +189,24 @@ static void check_same(const struct placed *p, const char *after, const char *fi
     }
 }
 
+/* Devices stay open from case to case. */
+static struct table *table_of(const struct level *levels, size_t level, size_t threads)
+{
+    static struct table tables[MAX_LEVELS][COUNT(thread_counts)];
+    struct table *table = &tables[level][threads];
+    assert_true(level < MAX_LEVELS);
+    if (table->state == NULL)
+        table_open(table, &levels[level], thread_counts[threads]);
+    return table;
+}
+
 /* The first run is compared with the reference, the others with the first. */
-static void check_level(const struct level *level, size_t index, const struct cr_case *c,
+static void check_level(const struct level *levels, size_t level, const struct cr_case *c,
                         const struct placed *p, const struct expectation *e)
 {
-    static struct table tables[8][COUNT(thread_counts)];
     char *first = NULL;
     for (size_t t = 0; t < COUNT(thread_counts); t++) {
-        struct table *table = &tables[index][t];
-        if (table->state == NULL)
-            table_open(table, level, thread_counts[t]);
+        struct table *table = table_of(levels, level, t);
         for (int run = 0; run < (thread_counts[t] == 2 ? 3 : 1); run++) {
             char *after = run_block(p, table, c);
             if (first == NULL) {
@@ -207,30 +221,84 @@ static void check_level(const struct level *level, size_t index, const struct cr
     cr_free(first);
 }
 
+static void expect(struct expectation *e, const struct cr_case *c)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    assert_int_equal(c->result, 0);
+    for (int i = 0; i < c->call.outputs; i++) {
+        e->numbers[i] =
+            cr_malloc((size_t)cr_operand_elements(&c->call.out[i]) * sizeof(double) + 1);
+        assert_non_null(e->numbers[i]);
+    }
+    assert_int_equal(cr_reference(&c->call, e->numbers, &err), 0);
+}
+
+static void expectation_finish(struct expectation *e)
+{
+    for (int i = 0; i < CR_CALL_MAX_OUTPUTS; i++)
+        cr_free(e->numbers[i]);
+}
+
 void check_case_within(struct cr_case *c, double bound)
 {
     struct placed p;
     struct expectation e = {.bound = bound};
-    struct cr_error err = CR_ERROR_INIT;
     const struct level *levels;
     size_t count = test_levels(&levels);
-    assert_int_equal(c->result, 0);
-    for (int i = 0; i < c->call.outputs; i++) {
-        e.numbers[i] = cr_malloc((size_t)cr_operand_elements(&c->call.out[i]) * sizeof(double) + 1);
-        assert_non_null(e.numbers[i]);
-    }
-    assert_int_equal(cr_reference(&c->call, e.numbers, &err), 0);
+    expect(&e, c);
     lay_out(&p, c, (int)(c->seed % 3));
     fill_image(&p, c);
     for (size_t i = 0; i < count; i++)
-        check_level(&levels[i], i, c, &p, &e);
+        check_level(levels, i, c, &p, &e);
     cr_free(p.image);
-    for (int i = 0; i < c->call.outputs; i++)
-        cr_free(e.numbers[i]);
+    expectation_finish(&e);
     cr_case_finish(c);
 }
 
 void check_case(struct cr_case *c)
 {
     check_case_within(c, cr_selftest_bound((enum cr_op)c->call.op, CR_PRECISION_EXACT));
+}
+
+/* ---- Number by number ---- */
+
+static bool fits(double got, double expected, double relative, double absolute)
+{
+    float rounded = (float)expected;
+    if (isnan(got) || isnan(expected))
+        return isnan(got) && isnan(expected);
+    if (isinf(got) || isinf(rounded))
+        return got == rounded;
+    if (got == 0 && expected == 0 && absolute < 1e-30)
+        return (signbit(got) != 0) == (signbit(expected) != 0);
+    return fabs(got - expected) <= relative * fabs(expected) + absolute;
+}
+
+void check_each(struct cr_case *c, double relative, double absolute)
+{
+    struct expectation e = {.bound = 0};
+    const struct level *levels;
+    size_t count = test_levels(&levels);
+    expect(&e, c);
+    for (size_t level = 0; level < count; level++)
+        for (int i = 0; i < c->call.outputs; i++) {
+            const struct table *table = table_of(levels, level, 1);
+            struct cr_operand out = c->call.out[i];
+            int64_t elements = cr_operand_elements(&out);
+            void *result = cr_malloc(cr_case_bytes(&out) + 1);
+            double *got = cr_malloc((size_t)elements * sizeof(double) + 1);
+            assert_true(result != NULL && got != NULL);
+            run_guarded(table, c, i, result);
+            out.memory = result;
+            cr_operand_numbers(&out, got);
+            for (int64_t j = 0; j < elements; j++)
+                if (!fits(got[j], e.numbers[i][j], relative, absolute))
+                    fail_msg("%s of %s by %s: number %lld of output %d is %g, expected %g",
+                             cr_op_name((enum cr_op)c->call.op), c->name, table->name, (long long)j,
+                             i, got[j], e.numbers[i][j]);
+            cr_free(got);
+            cr_free(result);
+        }
+    expectation_finish(&e);
+    cr_case_finish(c);
 }

@@ -26,6 +26,11 @@ void check_case(struct cr_case *c);
 /* The same with a bound of its own. */
 void check_case_within(struct cr_case *c, double bound);
 
+/* Number by number, at every level: NaN where the reference has NaN, the same infinities, zeros of
+ * the same sign (if `absolute` is under 1e-30), and else within relative x |expected|
+ * + absolute. */
+void check_each(struct cr_case *c, double relative, double absolute);
+
 /* Run a case once; the new contents of its output `index` go to `result`. Checks what lies around.
  */
 void run_guarded(const struct table *table, const struct cr_case *c, int index, void *result);
