@@ -33,6 +33,28 @@ static void activate_plain(int activation, float *x, int64_t count)
         x[i] = activate_one(activation, x[i]);
 }
 
+/* One function for each activation, inlined into one that chooses. */
+#define DISPATCH(name, target, run)                                                                \
+    target static void name(int activation, float *x, int64_t count)                               \
+    {                                                                                              \
+        switch (activation) {                                                                      \
+        case CR_ACTIVATION_GELU:                                                                   \
+            run(CR_ACTIVATION_GELU, x, count);                                                     \
+            break;                                                                                 \
+        case CR_ACTIVATION_QUICK_GELU:                                                             \
+            run(CR_ACTIVATION_QUICK_GELU, x, count);                                               \
+            break;                                                                                 \
+        case CR_ACTIVATION_SILU:                                                                   \
+            run(CR_ACTIVATION_SILU, x, count);                                                     \
+            break;                                                                                 \
+        case CR_ACTIVATION_RELU:                                                                   \
+            run(CR_ACTIVATION_RELU, x, count);                                                     \
+            break;                                                                                 \
+        default:                                                                                   \
+            run(CPU_ACTIVATION_SIGMOID, x, count);                                                 \
+        }                                                                                          \
+    }
+
 /* ---- x86-64 ---- */
 
 #if CPU_X86
@@ -100,28 +122,47 @@ CPU_TARGET_AVX2 CPU_INLINE void run_256(const int activation, float *x, int64_t 
         x[j] = rest[j - i];
 }
 
-#define DISPATCH(name, target, run)                                                                \
-    target static void name(int activation, float *x, int64_t count)                               \
-    {                                                                                              \
-        switch (activation) {                                                                      \
-        case CR_ACTIVATION_GELU:                                                                   \
-            run(CR_ACTIVATION_GELU, x, count);                                                     \
-            break;                                                                                 \
-        case CR_ACTIVATION_QUICK_GELU:                                                             \
-            run(CR_ACTIVATION_QUICK_GELU, x, count);                                               \
-            break;                                                                                 \
-        case CR_ACTIVATION_SILU:                                                                   \
-            run(CR_ACTIVATION_SILU, x, count);                                                     \
-            break;                                                                                 \
-        case CR_ACTIVATION_RELU:                                                                   \
-            run(CR_ACTIVATION_RELU, x, count);                                                     \
-            break;                                                                                 \
-        default:                                                                                   \
-            run(CPU_ACTIVATION_SIGMOID, x, count);                                                 \
-        }                                                                                          \
-    }
 DISPATCH(activate_avx512, CPU_TARGET_AVX512, run_512)
 DISPATCH(activate_avx2, CPU_TARGET_AVX2, run_256)
+#endif
+
+/* ---- AArch64 ---- */
+
+#if CPU_ARM
+CPU_INLINE float32x4_t activate_neon_4(const int activation, float32x4_t x)
+{
+    switch (activation) {
+    case CR_ACTIVATION_GELU: {
+        float32x4_t e = cpu_erf_neon(vmulq_n_f32(x, 0.70710678118654752f));
+        return vmulq_f32(vmulq_n_f32(x, 0.5f), vaddq_f32(e, vdupq_n_f32(1)));
+    }
+    case CR_ACTIVATION_QUICK_GELU:
+        return vmulq_f32(x, cpu_sigmoid_neon(vmulq_n_f32(x, 1.702f)));
+    case CR_ACTIVATION_SILU:
+        return vmulq_f32(x, cpu_sigmoid_neon(x));
+    case CR_ACTIVATION_RELU: /* NaN and -0 stay: no maximum does that */
+        return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcltzq_f32(x)));
+    default:
+        return cpu_sigmoid_neon(x);
+    }
+}
+
+CPU_INLINE void run_neon(const int activation, float *x, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        vst1q_f32(x + i, activate_neon_4(activation, vld1q_f32(x + i)));
+    if (i == count)
+        return;
+    float rest[4] = {0};
+    for (int64_t j = i; j < count; j++)
+        rest[j - i] = x[j];
+    vst1q_f32(rest, activate_neon_4(activation, vld1q_f32(rest)));
+    for (int64_t j = i; j < count; j++)
+        x[j] = rest[j - i];
+}
+
+DISPATCH(activate_neon, , run_neon)
 #endif
 
 void cpu_activate(enum cpu_level level, int activation, float *x, int64_t count)
@@ -135,6 +176,10 @@ void cpu_activate(enum cpu_level level, int activation, float *x, int64_t count)
         break;
     case CPU_AVX2:
         activate_avx2(activation, x, count);
+        break;
+#elif CPU_ARM
+    case CPU_NEON:
+        activate_neon(activation, x, count);
         break;
 #endif
     default:

@@ -127,6 +127,30 @@ CPU_TARGET_AVX2 static float exp_and_sum_avx2(float *x, int64_t count, float max
 }
 #endif
 
+#if CPU_ARM
+static float largest_neon(const float *x, int64_t count, float start)
+{
+    float32x4_t top = vdupq_n_f32(start);
+    int64_t j = 0;
+    for (; j + 4 <= count; j += 4)
+        top = vmaxnmq_f32(top, vld1q_f32(x + j));
+    return largest_plain(x + j, count - j, vmaxnmvq_f32(top));
+}
+
+static float exp_and_sum_neon(float *x, int64_t count, float maximum)
+{
+    const float32x4_t top = vdupq_n_f32(maximum);
+    float32x4_t sum = vdupq_n_f32(0);
+    int64_t j = 0;
+    for (; j + 4 <= count; j += 4) {
+        float32x4_t e = cpu_exp_neon(vsubq_f32(vld1q_f32(x + j), top));
+        vst1q_f32(x + j, e);
+        sum = vaddq_f32(sum, e);
+    }
+    return vaddvq_f32(sum) + exp_and_sum_plain(x + j, count - j, maximum);
+}
+#endif
+
 static float largest(enum cpu_level level, const float *x, int64_t count, float start)
 {
 #if CPU_X86
@@ -134,6 +158,9 @@ static float largest(enum cpu_level level, const float *x, int64_t count, float 
         return largest_avx512(x, count, start);
     if (level == CPU_AVX2)
         return largest_avx2(x, count, start);
+#elif CPU_ARM
+    if (level == CPU_NEON)
+        return largest_neon(x, count, start);
 #endif
     (void)level;
     return largest_plain(x, count, start);
@@ -146,6 +173,9 @@ static float exp_and_sum(enum cpu_level level, float *x, int64_t count, float ma
         return exp_and_sum_avx512(x, count, maximum);
     if (level == CPU_AVX2)
         return exp_and_sum_avx2(x, count, maximum);
+#elif CPU_ARM
+    if (level == CPU_NEON)
+        return exp_and_sum_neon(x, count, maximum);
 #endif
     (void)level;
     return exp_and_sum_plain(x, count, maximum);

@@ -40,12 +40,27 @@ CPU_TARGET_AVX2 static void add_scaled_avx2(float *out, const float *x, float fa
 }
 #endif
 
+#if CPU_ARM
+static void add_scaled_neon(float *out, const float *x, float factor, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        vst1q_f32(out + i, vfmaq_n_f32(vld1q_f32(out + i), vld1q_f32(x + i), factor));
+    add_scaled_plain(out + i, x + i, factor, count - i);
+}
+#endif
+
 static void add_scaled(enum cpu_level level, float *out, const float *x, float factor,
                        int64_t count)
 {
 #if CPU_X86
     if (level >= CPU_AVX2) {
         add_scaled_avx2(out, x, factor, count);
+        return;
+    }
+#elif CPU_ARM
+    if (level == CPU_NEON) {
+        add_scaled_neon(out, x, factor, count);
         return;
     }
 #endif

@@ -42,7 +42,7 @@ const char *cpu_level_name(enum cpu_level level);
 #else
 #define CPU_X86 0
 #endif
-#if defined(__aarch64__)
+#if defined(__AARCH64EL__)
 #define CPU_ARM 1
 #else
 #define CPU_ARM 0

@@ -15,9 +15,11 @@ static void transpose_plain(const float *in, int64_t ld_in, int64_t rows, int64_
 }
 
 #if CPU_X86
+#define BLOCK 8
+
 /* 8 x 8: pairs of rows, quarters, halves. */
-CPU_TARGET_AVX2 static void transpose_8x8(const float *in, int64_t ld_in, float *out,
-                                          int64_t ld_out)
+CPU_TARGET_AVX2 static void transpose_block(const float *in, int64_t ld_in, float *out,
+                                            int64_t ld_out)
 {
     __m256 r[8], t[8];
     for (int i = 0; i < 8; i++)
@@ -39,15 +41,34 @@ CPU_TARGET_AVX2 static void transpose_8x8(const float *in, int64_t ld_in, float 
 }
 #endif
 
+#if CPU_ARM
+#define BLOCK 4
+
+/* 4 x 4: pairs of rows, halves. */
+static void transpose_block(const float *in, int64_t ld_in, float *out, int64_t ld_out)
+{
+    float64x2_t t[4];
+    for (int i = 0; i < 4; i += 2) {
+        float32x4_t a = vld1q_f32(in + i * ld_in), b = vld1q_f32(in + (i + 1) * ld_in);
+        t[i] = vreinterpretq_f64_f32(vtrn1q_f32(a, b));
+        t[i + 1] = vreinterpretq_f64_f32(vtrn2q_f32(a, b));
+    }
+    for (int i = 0; i < 2; i++) {
+        vst1q_f32(out + i * ld_out, vreinterpretq_f32_f64(vtrn1q_f64(t[i], t[i + 2])));
+        vst1q_f32(out + (i + 2) * ld_out, vreinterpretq_f32_f64(vtrn2q_f64(t[i], t[i + 2])));
+    }
+}
+#endif
+
 void cpu_transpose(enum cpu_level level, const float *in, int64_t ld_in, int64_t rows,
                    int64_t columns, float *out, int64_t ld_out)
 {
-#if CPU_X86
-    if (level >= CPU_AVX2) {
-        int64_t full_rows = rows / 8 * 8, full_columns = columns / 8 * 8;
-        for (int64_t r = 0; r < full_rows; r += 8)
-            for (int64_t c = 0; c < full_columns; c += 8)
-                transpose_8x8(in + r * ld_in + c, ld_in, out + c * ld_out + r, ld_out);
+#if CPU_X86 || CPU_ARM
+    if (level != CPU_PLAIN) {
+        int64_t full_rows = rows / BLOCK * BLOCK, full_columns = columns / BLOCK * BLOCK;
+        for (int64_t r = 0; r < full_rows; r += BLOCK)
+            for (int64_t c = 0; c < full_columns; c += BLOCK)
+                transpose_block(in + r * ld_in + c, ld_in, out + c * ld_out + r, ld_out);
         transpose_plain(in + full_columns, ld_in, full_rows, columns - full_columns,
                         out + full_columns * ld_out, ld_out);
         transpose_plain(in + full_rows * ld_in, ld_in, rows - full_rows, columns, out + full_rows,
@@ -195,34 +216,45 @@ CPU_TARGET_AVX2 static void multiply_avx2(int64_t k, const float *x, const float
 #endif
 
 #if CPU_ARM
-#define NEON_MR 6
-#define NEON_NR 16
+#define NEON_MR 12
+#define NEON_NR 8
 
+/* Rows 4g..4g+3 of x, which are the lanes of one vector. */
+#define NEON_ROW(i, lane)                                                                          \
+    sums[i][0] = vfmaq_laneq_f32(sums[i][0], w0, xi, lane);                                        \
+    sums[i][1] = vfmaq_laneq_f32(sums[i][1], w1, xi, lane)
+#define NEON_ROWS(g)                                                                               \
+    do {                                                                                           \
+        float32x4_t xi = vld1q_f32(x + 4 * (g));                                                   \
+        NEON_ROW(4 * (g), 0);                                                                      \
+        NEON_ROW(4 * (g) + 1, 1);                                                                  \
+        NEON_ROW(4 * (g) + 2, 2);                                                                  \
+        NEON_ROW(4 * (g) + 3, 3);                                                                  \
+    } while (0)
+
+/* 12 rows of x against 2 vectors of W: 24 sums, 2 vectors of W and 3 of x fill 29 of 32 registers.
+ */
 static void multiply_neon(int64_t k, const float *x, const float *w, float *y, int64_t stride,
                           int rows, int columns, bool accumulate)
 {
-    float32x4_t sums[NEON_MR][4];
+    float32x4_t sums[NEON_MR][2];
     CPU_UNROLL
     for (int i = 0; i < NEON_MR; i++)
-        CPU_UNROLL
-    for (int j = 0; j < 4; j++)
-        sums[i][j] = vdupq_n_f32(0);
+        sums[i][0] = sums[i][1] = vdupq_n_f32(0);
     for (int64_t at = 0; at < k; at++) {
-        float32x4_t v[4] = {vld1q_f32(w), vld1q_f32(w + 4), vld1q_f32(w + 8), vld1q_f32(w + 12)};
-        CPU_UNROLL
-        for (int i = 0; i < NEON_MR; i++)
-            CPU_UNROLL
-        for (int j = 0; j < 4; j++)
-            sums[i][j] = vfmaq_n_f32(sums[i][j], v[j], x[i]);
+        float32x4_t w0 = vld1q_f32(w), w1 = vld1q_f32(w + 4);
+        NEON_ROWS(0);
+        NEON_ROWS(1);
+        NEON_ROWS(2);
         x += NEON_MR;
         w += NEON_NR;
     }
     float tile[NEON_MR * NEON_NR];
     CPU_UNROLL
-    for (int i = 0; i < NEON_MR; i++)
-        CPU_UNROLL
-    for (int j = 0; j < 4; j++)
-        vst1q_f32(tile + i * NEON_NR + 4 * j, sums[i][j]);
+    for (int i = 0; i < NEON_MR; i++) {
+        vst1q_f32(tile + i * NEON_NR, sums[i][0]);
+        vst1q_f32(tile + i * NEON_NR + 4, sums[i][1]);
+    }
     put_tile(tile, NEON_NR, y, stride, rows, columns, accumulate);
 }
 #endif

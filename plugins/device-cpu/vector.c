@@ -4,13 +4,21 @@
  * row's sum: sums are f32, in lanes, and the lanes are added at the end. */
 #include <string.h>
 
-#include "simd.h"
+#include "neon.h"
 #include "vector.h"
 
 void cpu_vector_reorder(enum cpu_x_order order, const float *x, int64_t m, int64_t k, float *out)
 {
     if (order == CPU_X_PLAIN) {
         memcpy(out, x, (size_t)(m * k) * sizeof(float));
+        return;
+    }
+    if (order == CPU_X_EVEN_ODD) {
+        for (int64_t at = 0; at < m * k; at += 32)
+            for (int i = 0; i < 16; i++) {
+                out[at + i] = x[at + 2 * i];
+                out[at + 16 + i] = x[at + 2 * i + 1];
+            }
         return;
     }
     const int lanes = order == CPU_X_NIBBLES_16 ? 16 : 8;
@@ -149,12 +157,12 @@ BY_ROWS(rows_avx512, CPU_AVX512)
 BY_ROWS(rows_neon, CPU_NEON)
 #endif
 
-/* ---- AVX-512 ---- */
-
-#if CPU_X86
 /* How far ahead of the sums weights are asked for: the hardware prefetcher stops at page ends. */
 #define AHEAD 1024
 
+/* ---- AVX-512 ---- */
+
+#if CPU_X86
 /* nf4, K a multiple of 128, x in order NIBBLES_16. One load of 64 bytes holds the codes of two
  * blocks, and a permutation looks at the lowest four bits of each index only: shifting the words
  * brings up one nibble after the other. */
@@ -452,7 +460,145 @@ CPU_TARGET_AVX2 CPU_INLINE void rows_256(const struct cpu_weights *w, int64_t n,
     for (int r = 0; r < RB; r++)
         y[i * stride + n + r] = sum_lanes_avx2(sums[i][r]);
 }
+#endif
 
+/* ---- NEON: the same in quarters, 16 weights at a time ---- */
+
+#if CPU_ARM
+/* t[i][r] = or += the products of 16 weights of each row of W with each row of x. */
+CPU_INLINE void multiply_16(const float32x4x4_t *w, const float *x, int64_t k, const int MB,
+                            const int RB, const bool first, float32x4_t (*t)[4])
+{
+    CPU_UNROLL
+    for (int i = 0; i < MB; i++)
+        CPU_UNROLL
+    for (int j = 0; j < 4; j++) {
+        float32x4_t xi = vld1q_f32(x + i * k + 4 * j);
+        CPU_UNROLL
+        for (int r = 0; r < RB; r++)
+            t[i][r] =
+                first && j == 0 ? vmulq_f32(w[r].val[j], xi) : vfmaq_f32(t[i][r], w[r].val[j], xi);
+    }
+}
+
+/* nf4, K a multiple of 64. x in order EVEN_ODD. */
+CPU_INLINE void nf4_128(const uint8_t *const *codes, const float *const *scales, const float *x,
+                        int64_t k, const int MB, const int RB, float32x4_t (*sums)[4])
+{
+    const uint8x16x4_t planes = cpu_nf4_planes();
+    for (int64_t block = 0; block < k / CPU_NF4_BLOCK; block++) {
+        float32x4_t t[4][4];
+        CPU_UNROLL
+        for (int half = 0; half < 2; half++) {
+            const float *xh = x + block * CPU_NF4_BLOCK + 32 * half;
+            uint8x16_t pairs[4];
+            float32x4x4_t w[4];
+            CPU_UNROLL
+            for (int r = 0; r < RB; r++) {
+                const uint8_t *at = codes[r] + block * 32 + 16 * half;
+                if (half == 0)
+                    __builtin_prefetch(at + AHEAD);
+                pairs[r] = vld1q_u8(at);
+                w[r] = cpu_nf4_16(planes, vshrq_n_u8(pairs[r], 4));
+            }
+            multiply_16(w, xh, k, MB, RB, half == 0, t);
+            CPU_UNROLL
+            for (int r = 0; r < RB; r++)
+                w[r] = cpu_nf4_16(planes, vandq_u8(pairs[r], vdupq_n_u8(15)));
+            multiply_16(w, xh + 16, k, MB, RB, false, t);
+        }
+        CPU_UNROLL
+        for (int i = 0; i < MB; i++)
+            CPU_UNROLL
+        for (int r = 0; r < RB; r++)
+            sums[i][r] = vfmaq_n_f32(sums[i][r], t[i][r], scales[r][block]);
+    }
+}
+
+CPU_INLINE void q8_0_128(const int8_t *const *codes, const uint16_t *const *scales, const float *x,
+                         int64_t k, const int MB, const int RB, float32x4_t (*sums)[4])
+{
+    for (int64_t block = 0; block < k / CPU_Q8_0_BLOCK; block++) {
+        float32x4_t t[4][4];
+        CPU_UNROLL
+        for (int half = 0; half < 2; half++) {
+            const int64_t at = block * CPU_Q8_0_BLOCK + 16 * half;
+            float32x4x4_t w[4];
+            CPU_UNROLL
+            for (int r = 0; r < RB; r++) {
+                if (half == 0)
+                    __builtin_prefetch(codes[r] + at + AHEAD);
+                w[r] = cpu_s8_16(vld1q_s8(codes[r] + at));
+            }
+            multiply_16(w, x + at, k, MB, RB, half == 0, t);
+        }
+        CPU_UNROLL
+        for (int r = 0; r < RB; r++) {
+            float16x4_t half = vreinterpret_f16_u16(vld1_dup_u16(scales[r] + block));
+            float32x4_t scale = vcvt_f32_f16(half);
+            CPU_UNROLL
+            for (int i = 0; i < MB; i++)
+                sums[i][r] = vfmaq_f32(sums[i][r], t[i][r], scale);
+        }
+    }
+}
+
+CPU_INLINE void f16_128(const uint16_t *const *rows, const float *x, int64_t k, const int MB,
+                        const int RB, float32x4_t (*sums)[4])
+{
+    for (int64_t at = 0; at < k; at += 32) {
+        float32x4_t t[4][4];
+        CPU_UNROLL
+        for (int half = 0; half < 2; half++) {
+            float32x4x4_t w[4];
+            CPU_UNROLL
+            for (int r = 0; r < RB; r++) {
+                const uint16_t *row = rows[r] + at + 16 * half;
+                if (half == 0)
+                    __builtin_prefetch(row + AHEAD / 2);
+                float32x4x2_t low = cpu_f16_8(row), high = cpu_f16_8(row + 8);
+                w[r] = (float32x4x4_t){{low.val[0], low.val[1], high.val[0], high.val[1]}};
+            }
+            multiply_16(w, x + at + 16 * half, k, MB, RB, half == 0, t);
+        }
+        CPU_UNROLL
+        for (int i = 0; i < MB; i++)
+            CPU_UNROLL
+        for (int r = 0; r < RB; r++)
+            sums[i][r] = vaddq_f32(sums[i][r], t[i][r]);
+    }
+}
+
+CPU_INLINE void rows_128(const struct cpu_weights *w, int64_t n, const float *x, const int MB,
+                         const int RB, float *y, int64_t stride, float *scratch)
+{
+    const int64_t k = w->columns;
+    const struct row_set set = row_set(w, n, RB, scratch);
+    float32x4_t sums[4][4];
+    CPU_UNROLL
+    for (int i = 0; i < MB; i++)
+        CPU_UNROLL
+    for (int r = 0; r < RB; r++)
+        sums[i][r] = vdupq_n_f32(0);
+    if (w->dtype == CR_DTYPE_NF4)
+        nf4_128((const uint8_t *const *)set.rows, (const float *const *)set.scales, x, k, MB, RB,
+                sums);
+    else if (w->dtype == CR_DTYPE_Q8_0)
+        q8_0_128((const int8_t *const *)set.rows, (const uint16_t *const *)set.scales, x, k, MB, RB,
+                 sums);
+    else
+        f16_128((const uint16_t *const *)set.rows, x, k, MB, RB, sums);
+    CPU_UNROLL
+    for (int i = 0; i < MB; i++)
+        CPU_UNROLL
+    for (int r = 0; r < RB; r++)
+        y[i * stride + n + r] = vaddvq_f32(sums[i][r]);
+}
+#endif
+
+/* ---- All rows ---- */
+
+#if CPU_X86 || CPU_ARM
 /* Four rows of W at a time for one row of x; two for more, which are then taken by four, two and
  * one. */
 #define RUN(name, target, rows)                                                                    \
@@ -480,8 +626,12 @@ CPU_TARGET_AVX2 CPU_INLINE void rows_256(const struct cpu_weights *w, int64_t n,
                 rows(w, n, x + i * k, 1, 1, y + i * stride, stride, scratch);                      \
         }                                                                                          \
     }
+#endif
+#if CPU_X86
 RUN(blocks_avx512, CPU_TARGET_AVX512, rows_512)
 RUN(blocks_avx2, CPU_TARGET_AVX2, rows_256)
+#elif CPU_ARM
+RUN(blocks_neon, , rows_128)
 #endif
 
 /* Do rows consist of whole blocks, so that the kernels above can be used? */
@@ -508,6 +658,9 @@ struct cpu_vector cpu_vector_choose(enum cpu_level level, const struct cpu_weigh
         return (struct cpu_vector){level, "vector-rows-avx2", CPU_X_PLAIN, rows_avx2};
 #elif CPU_ARM
     case CPU_NEON:
+        if (whole_blocks(w))
+            return (struct cpu_vector){level, "vector-neon", nf4 ? CPU_X_EVEN_ODD : CPU_X_PLAIN,
+                                       blocks_neon};
         return (struct cpu_vector){level, "vector-rows-neon", CPU_X_PLAIN, rows_neon};
 #endif
     default:

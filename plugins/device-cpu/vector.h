@@ -14,6 +14,7 @@ enum cpu_x_order {
     CPU_X_PLAIN,
     CPU_X_NIBBLES_16, /* nf4, avx512: see cpu_vector_reorder() */
     CPU_X_NIBBLES_8,  /* nf4, avx2 */
+    CPU_X_EVEN_ODD,   /* nf4, neon: in each 32 the 16 even ones, then the 16 odd ones */
 };
 
 struct cpu_vector {

@@ -116,4 +116,52 @@ CPU_TARGET_AVX2 CPU_INLINE __m256 cpu_erf_256(__m256 x)
 }
 #endif
 
+#if CPU_ARM
+/* min and max of a NaN are NaN. */
+CPU_INLINE float32x4_t cpu_exp_neon(float32x4_t x)
+{
+    x = vminq_f32(x, vdupq_n_f32(CPU_EXP_MAX));
+    x = vmaxq_f32(x, vdupq_n_f32(CPU_EXP_MIN));
+    float32x4_t n = vrndnq_f32(vmulq_f32(x, vdupq_n_f32(CPU_LOG2E)));
+    float32x4_t r = vfmsq_f32(x, n, vdupq_n_f32(CPU_LN2_HIGH));
+    r = vfmsq_f32(r, n, vdupq_n_f32(CPU_LN2_LOW));
+    float32x4_t p = vdupq_n_f32(1 / 5040.0f);
+    p = vfmaq_f32(vdupq_n_f32(1 / 720.0f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1 / 120.0f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1 / 24.0f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1 / 6.0f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(0.5f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1), p, r);
+    /* 2^n in two steps: n goes down to -150, below the exponents of normal numbers. */
+    int32x4_t whole = vcvtq_s32_f32(n);
+    int32x4_t first = vshrq_n_s32(whole, 1), second = vsubq_s32(whole, first);
+    const int32x4_t bias = vdupq_n_s32(127);
+    float32x4_t a = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(first, bias), 23));
+    float32x4_t b = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(second, bias), 23));
+    return vmulq_f32(vmulq_f32(p, a), b);
+}
+
+CPU_INLINE float32x4_t cpu_sigmoid_neon(float32x4_t x)
+{
+    const float32x4_t one = vdupq_n_f32(1);
+    return vdivq_f32(one, vaddq_f32(one, cpu_exp_neon(vnegq_f32(x))));
+}
+
+CPU_INLINE float32x4_t cpu_erf_neon(float32x4_t x)
+{
+    const float32x4_t one = vdupq_n_f32(1);
+    float32x4_t a = vabsq_f32(x);
+    float32x4_t t = vdivq_f32(one, vfmaq_f32(one, vdupq_n_f32(CPU_ERF_P), a));
+    float32x4_t p = vdupq_n_f32(CPU_ERF_A5);
+    p = vfmaq_f32(vdupq_n_f32(CPU_ERF_A4), p, t);
+    p = vfmaq_f32(vdupq_n_f32(CPU_ERF_A3), p, t);
+    p = vfmaq_f32(vdupq_n_f32(CPU_ERF_A2), p, t);
+    p = vfmaq_f32(vdupq_n_f32(CPU_ERF_A1), p, t);
+    float32x4_t e = cpu_exp_neon(vnegq_f32(vmulq_f32(a, a)));
+    float32x4_t y = vfmsq_f32(one, vmulq_f32(p, t), e);
+    return vbslq_f32(vdupq_n_u32(0x80000000), x, y); /* the sign of x */
+}
+#endif
+
 #endif

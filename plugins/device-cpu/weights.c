@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "simd.h"
+#include "neon.h"
 #include "weights.h"
 
 struct cpu_weights cpu_weights(const struct cr_operand *operand)
@@ -94,11 +94,29 @@ CPU_TARGET_AVX2 static void f16_row_avx2(const uint16_t *half, int64_t count, fl
 }
 #endif
 
+#if CPU_ARM
+static void f16_row_neon(const uint16_t *half, int64_t count, float *out)
+{
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        float32x4x2_t pair = cpu_f16_8(half + i);
+        vst1q_f32(out + i, pair.val[0]);
+        vst1q_f32(out + i + 4, pair.val[1]);
+    }
+    f16_row_plain(half + i, count - i, out + i);
+}
+#endif
+
 void cpu_f16_row(enum cpu_level level, const uint16_t *half, int64_t count, float *out)
 {
 #if CPU_X86
     if (level >= CPU_AVX2) {
         f16_row_avx2(half, count, out);
+        return;
+    }
+#elif CPU_ARM
+    if (level == CPU_NEON) {
+        f16_row_neon(half, count, out);
         return;
     }
 #endif
@@ -206,63 +224,29 @@ CPU_TARGET_AVX2 static void q8_0_block_avx2(const int8_t *codes, float scale, fl
 #endif
 
 #if CPU_ARM
-/* The bytes of the 16 values, one table for each byte of a float: a byte shuffle looks up 16 codes
- * at once. */
-struct nf4_tables {
-    uint8x16_t byte[4];
-};
-
-static struct nf4_tables nf4_tables(void)
-{
-    uint8_t bytes[4][16];
-    for (int i = 0; i < 16; i++) {
-        uint32_t bits;
-        memcpy(&bits, &cr_nf4_values()[i], sizeof(bits));
-        for (int j = 0; j < 4; j++)
-            bytes[j][i] = (uint8_t)(bits >> 8 * j);
-    }
-    struct nf4_tables tables;
-    for (int j = 0; j < 4; j++)
-        tables.byte[j] = vld1q_u8(bytes[j]);
-    return tables;
-}
-
-static void nf4_16_neon(const struct nf4_tables *tables, uint8x16_t codes, float32x4_t factor,
-                        float *out)
-{
-    uint8x16_t b0 = vqtbl1q_u8(tables->byte[0], codes), b1 = vqtbl1q_u8(tables->byte[1], codes);
-    uint8x16_t b2 = vqtbl1q_u8(tables->byte[2], codes), b3 = vqtbl1q_u8(tables->byte[3], codes);
-    uint16x8x2_t low = {
-        {vreinterpretq_u16_u8(vzip1q_u8(b0, b1)), vreinterpretq_u16_u8(vzip2q_u8(b0, b1))}};
-    uint16x8x2_t high = {
-        {vreinterpretq_u16_u8(vzip1q_u8(b2, b3)), vreinterpretq_u16_u8(vzip2q_u8(b2, b3))}};
-    for (int i = 0; i < 2; i++) {
-        float32x4_t a = vreinterpretq_f32_u16(vzip1q_u16(low.val[i], high.val[i]));
-        float32x4_t b = vreinterpretq_f32_u16(vzip2q_u16(low.val[i], high.val[i]));
-        vst1q_f32(out + 8 * i, vmulq_f32(a, factor));
-        vst1q_f32(out + 8 * i + 4, vmulq_f32(b, factor));
-    }
-}
-
 static void nf4_block_neon(const uint8_t *codes, float scale, float *out)
 {
-    const struct nf4_tables tables = nf4_tables();
-    const float32x4_t factor = vdupq_n_f32(scale);
+    const uint8x16x4_t planes = cpu_nf4_planes();
     for (int i = 0; i < 2; i++) {
         uint8x16_t pairs = vld1q_u8(codes + 16 * i);
         uint8x16_t even = vshrq_n_u8(pairs, 4), odd = vandq_u8(pairs, vdupq_n_u8(15));
-        nf4_16_neon(&tables, vzip1q_u8(even, odd), factor, out + 32 * i);
-        nf4_16_neon(&tables, vzip2q_u8(even, odd), factor, out + 32 * i + 16);
+        float32x4x4_t low = cpu_nf4_16(planes, vzip1q_u8(even, odd));
+        float32x4x4_t high = cpu_nf4_16(planes, vzip2q_u8(even, odd));
+        CPU_UNROLL
+        for (int j = 0; j < 4; j++) {
+            vst1q_f32(out + 32 * i + 4 * j, vmulq_n_f32(low.val[j], scale));
+            vst1q_f32(out + 32 * i + 16 + 4 * j, vmulq_n_f32(high.val[j], scale));
+        }
     }
 }
 
 static void q8_0_block_neon(const int8_t *codes, float scale, float *out)
 {
-    for (int i = 0; i < 4; i++) {
-        int16x8_t wide = vmovl_s8(vld1_s8(codes + 8 * i));
-        vst1q_f32(out + 8 * i, vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), scale));
-        vst1q_f32(out + 8 * i + 4,
-                  vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_high_s16(wide))), scale));
+    for (int i = 0; i < CPU_Q8_0_BLOCK; i += 16) {
+        float32x4x4_t w = cpu_s8_16(vld1q_s8(codes + i));
+        CPU_UNROLL
+        for (int j = 0; j < 4; j++)
+            vst1q_f32(out + i + 4 * j, vmulq_n_f32(w.val[j], scale));
     }
 }
 #endif
