@@ -6,6 +6,7 @@
 #include <crayon/file.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 /* ---- From tokens to a tree ---- */
 
@@ -119,8 +120,8 @@ static int add_value(struct builder *builder, const struct cr_json_token *token,
                      struct cr_error *err)
 {
     if (++builder->values > CR_JSON_MAX_NODES)
-        return cr_fail(err, CR_ERR_LIMIT, "%s: more than %u values", builder->document,
-                       CR_JSON_MAX_NODES);
+        return cr_fail(err, CR_ERR_LIMIT, "%s:%lld:%lld: more than %u values", builder->document,
+                       (long long)token->line, (long long)token->column, CR_JSON_MAX_NODES);
     cJSON *item = create_item(token);
     if (item == NULL || !attach(builder, item)) {
         cJSON_Delete(item);
@@ -163,8 +164,8 @@ static int build(struct builder *builder, struct cr_error *err)
     return result;
 }
 
-int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
-                  struct cr_error *err)
+int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
+                       struct cr_error *err)
 {
     *out = NULL;
     if (size > CR_JSON_MAX_DOCUMENT)
@@ -172,8 +173,10 @@ int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
                        CR_JSON_MAX_DOCUMENT);
     struct builder builder = {.document = name};
     int result = cr_json_reader_create(&builder.reader, text, size, name, err);
-    if (result == 0)
+    if (result == 0) {
+        cr_json_reader_set_line(builder.reader, line);
         result = build(&builder, err);
+    }
     if (result == 0)
         *out = builder.root;
     else
@@ -182,6 +185,12 @@ int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
     cr_free(builder.keys);
     cr_json_reader_destroy(&builder.reader);
     return result;
+}
+
+int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
+                  struct cr_error *err)
+{
+    return cr_json_parse_line(out, text, size, name, 1, err);
 }
 
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err)
@@ -279,21 +288,31 @@ void cr_json_pointer_add(struct cr_text *pointer, const char *key)
     }
 }
 
+/* The character at `text` as it stands in a JSON string; returns its bytes. File names may be no
+ * UTF-8, but JSON always is. */
+static size_t quote_character(struct cr_text *quoted, const char *text)
+{
+    unsigned char byte = (unsigned char)*text;
+    size_t length = cr_utf8_length(text);
+    if (byte == '"' || byte == '\\')
+        cr_text_printf(quoted, "\\%c", byte);
+    else if (byte == '\n')
+        cr_text_add(quoted, "\\n");
+    else if (byte == '\t')
+        cr_text_add(quoted, "\\t");
+    else if (byte < 0x20)
+        cr_text_printf(quoted, "\\u%04x", byte);
+    else if (length == 0)
+        cr_text_add(quoted, "\\ufffd");
+    else
+        cr_text_append(quoted, text, length);
+    return length == 0 ? 1 : length;
+}
+
 void cr_json_quote(struct cr_text *text, const char *string)
 {
     cr_text_add(text, "\"");
-    for (; *string != '\0'; string++) {
-        unsigned char byte = (unsigned char)*string;
-        if (byte == '"' || byte == '\\')
-            cr_text_printf(text, "\\%c", byte);
-        else if (byte == '\n')
-            cr_text_add(text, "\\n");
-        else if (byte == '\t')
-            cr_text_add(text, "\\t");
-        else if (byte < 0x20)
-            cr_text_printf(text, "\\u%04x", byte);
-        else
-            cr_text_append(text, string, 1);
-    }
+    while (*string != '\0')
+        string += quote_character(text, string);
     cr_text_add(text, "\"");
 }

@@ -47,6 +47,8 @@ struct cr_json_reader;
 /* Read from memory (borrowed). `name` stands in errors: "NAME:LINE:COLUMN: ...". */
 int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t size,
                           const char *name, struct cr_error *err);
+/* Count lines from another number than 1; before the first token. */
+void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line);
 /* Read a file piece by piece. */
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err);
 void cr_json_reader_destroy(struct cr_json_reader **reader);
@@ -69,6 +71,10 @@ int cr_json_fail(const struct cr_json_reader *reader, struct cr_error *err, cons
 CR_API
 int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
                   struct cr_error *err);
+/* The same for a document that begins at another line of the file `name` than the first. */
+CR_API
+int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
+                       struct cr_error *err);
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err);
 
 /* The member `key` of an object, exact in case; NULL when absent or `object` is no object. */
@@ -90,7 +96,7 @@ const char *cr_json_kind(const cJSON *item);
 /* Append "/key" with ~ and / escaped (RFC 6901). */
 void cr_json_pointer_add(struct cr_text *pointer, const char *key);
 
-/* Append a string as JSON, in quotes. */
+/* Append a string as JSON, in quotes. What is not UTF-8 becomes U+FFFD. */
 CR_API
 void cr_json_quote(struct cr_text *text, const char *string);
 

@@ -63,6 +63,11 @@ int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t 
     return result;
 }
 
+void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line)
+{
+    reader->line = line;
+}
+
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err)
 {
     *out = NULL;

@@ -33,9 +33,8 @@ bool flush_output(void)
     return output.number == 0;
 }
 
-void print_bytes(const char *bytes, size_t count)
+static void buffer_output(const char *bytes, size_t count)
 {
-    progress_clear();
     if (count > sizeof(output.bytes) - output.used)
         flush_output();
     if (count > sizeof(output.bytes)) {
@@ -44,6 +43,57 @@ void print_bytes(const char *bytes, size_t count)
     }
     memcpy(output.bytes + output.used, bytes, count);
     output.used += count;
+}
+
+/* Names of files and texts from other people's data come to a terminal, where escape sequences
+ * among them would be obeyed. How many of the bytes at `bytes` are one control character, C0 or
+ * (in UTF-8) C1? */
+static size_t control_length(const char *bytes, size_t count)
+{
+    unsigned char byte = (unsigned char)bytes[0];
+    if (byte < 0x20 || byte == 0x7F)
+        return 1;
+    return byte == 0xC2 && count > 1 && ((unsigned char)bytes[1] & 0xE0) == 0x80 ? 2 : 0;
+}
+
+/* Hand the text to `write` with "\x1b" and the like for control characters; those in `kept` may
+ * stay. */
+static void write_visible(const char *bytes, size_t count, const char *kept,
+                          void (*write)(const char *bytes, size_t count))
+{
+    size_t start = 0;
+    for (size_t i = 0, length; i < count; i += length) {
+        length = control_length(bytes + i, count - i);
+        if (length == 0 || (bytes[i] != '\0' && strchr(kept, bytes[i]) != NULL)) {
+            length = 1;
+            continue;
+        }
+        write(bytes + start, i - start);
+        start = i + length;
+        for (size_t j = i; j < start; j++) {
+            char shown[8];
+            int used = snprintf(shown, sizeof(shown), "\\x%02x", (unsigned char)bytes[j]);
+            write(shown, (size_t)used);
+        }
+    }
+    write(bytes + start, count - start);
+}
+
+bool output_is_terminal(void)
+{
+    static int answer = -1;
+    if (answer < 0)
+        answer = isatty(STDOUT_FILENO) == 1;
+    return answer;
+}
+
+void print_bytes(const char *bytes, size_t count)
+{
+    progress_clear();
+    if (output_is_terminal())
+        write_visible(bytes, count, "\n\t", buffer_output);
+    else
+        buffer_output(bytes, count);
 }
 
 static int print_long(size_t size, const char *format, va_list args) CR_PRINTF(2, 0);
@@ -135,11 +185,6 @@ int finish_output(int code)
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
-bool output_is_terminal(void)
-{
-    return isatty(STDOUT_FILENO) == 1;
-}
-
 /* ---- Messages ---- */
 
 static bool terminal_is_capable(void)
@@ -154,6 +199,32 @@ static bool wants_color(void)
     if (answer < 0)
         answer = terminal_is_capable() && getenv("NO_COLOR") == NULL;
     return answer;
+}
+
+static void write_message(const char *bytes, size_t count)
+{
+    fwrite(bytes, 1, count, stderr);
+}
+
+/* A message is one line, whatever the names in it hold. */
+static void add_message(const char *format, va_list args)
+{
+    char start[2560], *text = start;
+    va_list again;
+    va_copy(again, args);
+    int count = vsnprintf(start, sizeof(start), format, args);
+    size_t size = count < 0 ? 0 : (size_t)count;
+    if (size >= sizeof(start)) {
+        text = cr_malloc(size + 1);
+        if (text != NULL)
+            vsnprintf(text, size + 1, format, again);
+        else
+            size = sizeof(start) - 1; /* what fits has to do */
+    }
+    va_end(again);
+    write_visible(text != NULL ? text : start, size, "", write_message);
+    if (text != start)
+        cr_free(text);
 }
 
 void say(enum say_kind kind, const char *format, va_list args)
@@ -172,7 +243,7 @@ void say(enum say_kind kind, const char *format, va_list args)
     flockfile(stderr);
     fprintf(stderr, "crayon: %s%s%s", color ? kinds[kind].color : "", kinds[kind].word,
             color ? "\033[0m" : "");
-    vfprintf(stderr, format, args);
+    add_message(format, args);
     fputc('\n', stderr);
     funlockfile(stderr);
 }

@@ -9,7 +9,8 @@
 
 /* ---- Results: standard output ---- */
 
-/* The first failure to write is remembered for finish_output(). print() returns the bytes. */
+/* The first failure to write is remembered for finish_output(). print() returns the bytes. On a
+ * terminal, control characters other than newline and tab are shown as "\x1b". */
 int print(const char *format, ...) CR_PRINTF(1, 2);
 void print_bytes(const char *bytes, size_t count);
 /* Print a collected text; false, with a message, when memory ran out while it grew. */
@@ -27,6 +28,8 @@ int finish_output(int code);
 bool output_is_terminal(void);
 
 /* ---- Messages: standard error, "crayon: ..." ---- */
+
+/* Each is one line: control characters in it are shown as "\x1b". */
 
 enum say_kind {
     SAY_PLAIN,

@@ -44,7 +44,7 @@ static const struct {
 void cr_encoded_init(struct cr_encoded *file, const void *data, size_t size, const char *name,
                      const struct cr_image_limits *limits)
 {
-    *file = (struct cr_encoded){data, size, name, DEFAULT_PIXELS, DEFAULT_SCANS};
+    *file = (struct cr_encoded){data, size, name, DEFAULT_PIXELS, DEFAULT_SCANS, limits != NULL};
     if (limits != NULL && limits->max_pixels != 0)
         file->max_pixels = limits->max_pixels;
     if (limits != NULL && limits->max_scans != 0)
@@ -64,11 +64,10 @@ int cr_encoded_check_size(const struct cr_encoded *file, uint64_t height, uint64
         return cr_fail(err, CR_ERR_FORMAT, "%s: the picture has no pixels (%llu x %llu)",
                        file->name, (unsigned long long)width, (unsigned long long)height);
     if (width > file->max_pixels / height)
-        return cr_fail(err, CR_ERR_LIMIT,
-                       "%s: %llu x %llu pixels exceed the limit of %llu; raise it with "
-                       "\"max_pixels\"",
+        return cr_fail(err, CR_ERR_LIMIT, "%s: %llu x %llu pixels exceed the limit of %llu%s",
                        file->name, (unsigned long long)width, (unsigned long long)height,
-                       (unsigned long long)file->max_pixels);
+                       (unsigned long long)file->max_pixels,
+                       file->adjustable ? "; raise it with \"max_pixels\"" : "");
     if (height > CR_MAX_SIDE || width > CR_MAX_SIDE || height * width > (uint64_t)CR_MAX_PIXELS)
         return cr_fail(err, CR_ERR_LIMIT,
                        "%s: %llu x %llu pixels: sides go up to %d, pictures up to %lld pixels",

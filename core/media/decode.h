@@ -13,6 +13,7 @@ struct cr_encoded {
     const char *name; /* for messages */
     uint64_t max_pixels;
     uint32_t max_scans;
+    bool adjustable; /* the caller has set limits, and so may be told to raise them */
 };
 
 enum cr_png_use {

@@ -123,9 +123,9 @@ static int failure(const struct session *session, struct cr_error *err)
     const char *name = session->file->name;
     if (session->too_many_scans)
         return cr_fail(err, CR_ERR_LIMIT,
-                       "%s: the JPEG picture has more than %u scans, which would take very long; "
-                       "raise the limit with \"max_scans\"",
-                       name, session->file->max_scans);
+                       "%s: the JPEG picture has more than %u scans, which would take very long%s",
+                       name, session->file->max_scans,
+                       session->file->adjustable ? "; raise the limit with \"max_scans\"" : "");
     if (session->code == JERR_OUT_OF_MEMORY)
         return cr_fail(err, CR_ERR_MEMORY, "%s: out of memory while the JPEG picture was read",
                        name);

@@ -2,6 +2,7 @@
 /* sets.c: changes of the form STAGE.KEY=VALUE as a patch. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "pipeline/hint.h"
 #include "pipeline/pipeline.h"
 
@@ -43,6 +44,9 @@ static int put(struct sets *sets, char *path, bool is_stage, cJSON *value, struc
 /* JSON if it parses, else the text itself. NULL in `*out`: not even valid UTF-8. */
 static int read_value(const char *text, cJSON **out, struct cr_error *err)
 {
+    *out = NULL;
+    if (*cr_utf8_fault(text) != '\0')
+        return 0;
     struct cr_error why = CR_ERROR_INIT;
     int result = cr_json_parse(out, text, strlen(text), "--set", &why);
     if (result == CR_ERR_FORMAT || result == CR_ERR_LIMIT) {

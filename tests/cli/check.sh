@@ -30,7 +30,7 @@ ok "every mistake is told, with its place" eval '[ "$(grep -c "^crayon: error: "
 check bad.json
 ok "the nearest plugin" eval '[ $status = 1 ] && holds "$err" "test-values"'
 check nowhere.json
-ok "a file that is not there" eval '[ $status = 1 ] && [ "$(cat "$out")" = "nowhere.json: 1 error" ] && [ "$(cat "$err")" = "crayon: error: nowhere.json: cannot open: No such file or directory" ]'
+ok "a file that is not there" eval '[ $status = 1 ] && [ "$(cat "$out")" = "nowhere.json: 1 error" ] && [ "$(cat "$err")" = "crayon: error: nowhere.json: no such file, and no installed pipeline has that name" ]'
 check good.json --set speak.null=true
 ok "--set" eval '[ $status = 0 ]'
 check good.json --set speak.null=7

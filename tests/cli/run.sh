@@ -39,6 +39,8 @@ printf 'first\nsecond\n\n' >text
 printf 'caf\351\n' >latin1
 printf 'a\0b' >nul
 
+escape=$(printf '\033')
+
 run() {
     crayon run --plugin-path "$stages" "$@"
 }
@@ -168,6 +170,19 @@ run values.json --out f32=a.json --out f32=b.json
 ok "an output that is written twice" misused run "f32 is written twice: to a.json and to b.json"
 run values.json --out f32=a.json --out f16=a.json
 ok "a file that is written twice" misused run "f32 and f16 are both written to a.json"
+ln -s a.json link.json
+mkdir sub
+for other in ./a.json sub/../a.json "$scratch/a.json"; do
+    run values.json --out f32=a.json --out "f16=$other"
+    ok "nor under two names: ${other#"$scratch"}" misused run "f32 and f16 are both written to $other"
+done
+: >a.json
+run values.json --out f32=a.json --out f16=link.json
+ok "nor through a link" misused run "f32 and f16 are both written to link.json"
+run values.json --out panoptic=p.png --out f16=./p.json
+ok "nor the second file of a panoptic map" misused run "panoptic and f16 are both written to ./p.json"
+run values.json --out f32=p.json --out panoptic=p.png
+ok "nor the other way round" misused run "f32 and panoptic are both written to p.json"
 run values.json --out f32=- --out f16=-
 ok "standard output for two" misused run "f32 and f16 are both written to standard output"
 run values.json --out panoptic=-
@@ -241,6 +256,17 @@ run speak.json --prompt x --verbose
 ok "--verbose tells times" eval \
     '[ $status = 0 ] && grep -q "^crayon: speak: opened in [0-9.]* s, ran in [0-9.]* s$" "$err"'
 
+run speak.json --prompt "a${escape}b"
+ok "control characters of a text are written as they are" is 0 "you said: a${escape}b" ""
+newline='
+'
+run speak.json --prompt "@no${escape}[31m${newline}where$(printf '\302\233')"
+ok "a message is one line without control characters" fails 1 \
+    'crayon: error: input prompt: no\x1b[31m\x0awhere\xc2\x9b: cannot open: No such file or directory'
+run speak.json --prompt x --out "answer=$(printf 'a\377').txt" --json
+ok "--json is UTF-8 whatever a file is called" eval \
+    '[ $status = 0 ] && json "$out" && holds "$out" "{\"file\":\"a\\ufffd.txt\"}"'
+
 # --- Terminals -----------------------------------------------------------------------------------
 
 # on_terminal ARGUMENT...: standard output and error are one terminal; what it got is in $out.
@@ -250,7 +276,6 @@ on_terminal() {
     status=$?
     tr -d '\r' <"$out" >lines
 }
-escape=$(printf '\033')
 null="speak.json --prompt x --set speak.null=true"
 if script -qec true /dev/null >"$out" 2>&1 </dev/null; then
     TERM=xterm on_terminal "$null"
@@ -259,6 +284,9 @@ if script -qec true /dev/null >"$out" 2>&1 </dev/null; then
     ok "not with NO_COLOR" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "$escape[1m"'
     TERM=dumb on_terminal "$null"
     ok "nor on a dumb terminal" eval 'holds "$out" "crayon: note: answer" && ! holds "$out" "$escape"'
+
+    TERM=dumb on_terminal "speak.json --prompt \"a${escape}b\""
+    ok "control characters of a text are shown, not obeyed" eval '[ "$(cat lines)" = "you said: a\\x1bb" ]'
 
     wait="wait.json --prompt x --set wait.seconds=0.1"
     TERM=xterm on_terminal "$wait"

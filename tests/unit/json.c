@@ -103,7 +103,7 @@ static void limits_documents(void **state)
         memcpy(text + 2 * i, i == 0 ? "[0" : ",0", 2);
     text[2 * most] = ']'; /* `most` numbers and the list are one too many */
     assert_int_equal(cr_json_parse(&tree, text, 2 * most + 1, "t", &err), CR_ERR_LIMIT);
-    assert_string_equal(err.message, "t: more than 2000000 values");
+    assert_string_equal(err.message, "t:1:4000000: more than 2000000 values");
     text[2 * most - 2] = ']';
     assert_int_equal(cr_json_parse(&tree, text, 2 * most - 1, "t", &err), 0);
     cJSON_Delete(tree);
@@ -276,6 +276,31 @@ static void writes_pointers_and_strings(void **state)
     cr_text_finish(&text);
 }
 
+/* What is no UTF-8 (a file name may be that) becomes U+FFFD, byte by byte. */
+static void quotes_what_is_not_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *quoted;
+    } cases[] = {
+        {"a\xFF", "\"a\\ufffd\""},
+        {"\xC3", "\"\\ufffd\""},
+        {"\xC3(", "\"\\ufffd(\""},
+        {"\xC0\xAF", "\"\\ufffd\\ufffd\""},
+        {"\xE0\x80\x80", "\"\\ufffd\\ufffd\\ufffd\""},
+        {"\xED\xA0\x80", "\"\\ufffd\\ufffd\\ufffd\""},
+        {"\xF4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+        {"\xE2\x82\xAC\xF0\x9F\x98\x80", "\"\xE2\x82\xAC\xF0\x9F\x98\x80\""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct cr_text text = CR_TEXT_INIT;
+        cr_json_quote(&text, cases[i].text);
+        assert_string_equal(text.data, cases[i].quoted);
+        cJSON_Delete(parse(text.data));
+        cr_text_finish(&text);
+    }
+}
+
 int main(void)
 {
     sweep_cjson();
@@ -291,6 +316,7 @@ int main(void)
         cmocka_unit_test(knows_integers),
         cmocka_unit_test(names_kinds),
         cmocka_unit_test(writes_pointers_and_strings),
+        cmocka_unit_test(quotes_what_is_not_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

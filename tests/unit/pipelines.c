@@ -58,6 +58,25 @@ static bool is_shipped(const char *name)
     return false;
 }
 
+/* Who runs what is shipped is not told about it each time. */
+static void nothing_is_noted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(shipped); i++) {
+        struct cr_pipeline *pipeline = NULL;
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_report *report = cr_report_create();
+        assert_non_null(report);
+        int result = cr_pipeline_load(&pipeline, stage_registry(), shipped_path(shipped[i]), NULL,
+                                      0, report, &err);
+        if (result < 0 || cr_report_count(report) > 0)
+            fail_msg("%s: %s", shipped[i],
+                     result < 0 ? err.message : cr_report_get(report, 0)->message);
+        cr_report_destroy(&report);
+        cr_pipeline_destroy(&pipeline);
+    }
+}
+
 /* Whoever adds a pipeline adds it here. */
 static void all_are_tested(void **state)
 {
@@ -257,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_are_tested),
+        cmocka_unit_test(nothing_is_noted),
         cmocka_unit_test(have_notes),
         cmocka_unit_test(objects),
         cmocka_unit_test(scene),

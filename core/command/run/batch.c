@@ -48,18 +48,13 @@ static enum line read_line(FILE *file, struct cr_text *text)
     return too_long ? LINE_TOO_LONG : LINE_GOT;
 }
 
-/* Errors of the parser begin ":1:COLUMN: "; the line that it saw as the first has another number.
- */
 static int parse_line(const struct batch *batch, const struct cr_text *line, cJSON **item,
                       struct cr_error *err)
 {
-    struct cr_error inner = CR_ERROR_INIT;
-    int result = cr_json_parse(item, line->data, line->size, "", &inner);
-    if (result < 0) {
-        const char *rest =
-            strncmp(inner.message, ":1:", 3) == 0 ? inner.message + 2 : inner.message;
-        return cr_fail(err, inner.code, "%s:%zu%s", batch->name, batch->line, rest);
-    }
+    int result =
+        cr_json_parse_line(item, line->data, line->size, batch->name, (int64_t)batch->line, err);
+    if (result < 0)
+        return result;
     if (!cJSON_IsObject(*item)) {
         cr_fail(err, CR_ERR_FORMAT, "%s:%zu: an object is needed here, not %s", batch->name,
                 batch->line, cr_json_kind(*item));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "command/run/request.h"
 
 #define MAX_TEXT (16u << 20)
@@ -42,35 +43,13 @@ static int read_bytes(const char *path, size_t limit, char **data, size_t *size,
     return cr_file_read(path, limit, data, size, err);
 }
 
-/* Bytes at `text` that are one valid UTF-8 character; 0: they are none. */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    size_t length = text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-    if (text[0] < 0xC2 || text[0] > 0xF4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    /* Overlong forms, surrogates, and what lies above U+10FFFF. */
-    if ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
-        (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))
-        return 0;
-    return length;
-}
-
 static int check_utf8(const char *text, const char *where, struct cr_error *err)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != '\0') {
-        size_t length = utf8_length(at);
-        if (length == 0)
-            return cr_fail(err, CR_ERR_FORMAT, "%s: byte %zu is not UTF-8; a text is needed here",
-                           where, (size_t)(at - (const unsigned char *)text) + 1);
-        at += length;
-    }
-    return 0;
+    const char *fault = cr_utf8_fault(text);
+    if (*fault == '\0')
+        return 0;
+    return cr_fail(err, CR_ERR_FORMAT, "%s: byte %zu is not UTF-8; a text is needed here", where,
+                   (size_t)(fault - text) + 1);
 }
 
 /* ---- Values ---- */

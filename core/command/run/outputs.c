@@ -185,7 +185,7 @@ static void add_file(const struct sink *sink, struct cr_text *json)
     cr_json_quote(json, sink->path);
     if (sink->port.type == CR_TYPE_PANOPTIC) {
         cr_text_add(json, ",\"json\":");
-        char *beside = cr_asprintf("%.*s.json", (int)strlen(sink->path) - 4, sink->path);
+        char *beside = request_companion(sink->port.type, sink->path);
         cr_json_quote(json, beside != NULL ? beside : "");
         json->failed = json->failed || beside == NULL;
         cr_free(beside);

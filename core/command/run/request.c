@@ -145,22 +145,93 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* The folder of `path` as a new string; NULL when memory is exhausted. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL   ? cr_strdup(".")
+           : slash == path ? cr_strdup("/")
+                           : cr_strndup(path, (size_t)(slash - path));
+}
+
 /* A long run should not end with a folder that is not there. */
 static int check_place(const char *path, struct cr_error *err)
 {
-    const char *slash = strrchr(path, '/');
     if (is_folder(path))
         return cr_fail(err, CR_ERR_ARGUMENT, "%s: is a folder; a file name is needed here", path);
-    if (slash == NULL || slash == path)
-        return 0;
-    char *folder = cr_strndup(path, (size_t)(slash - path));
+    char *folder = folder_of(path);
     if (folder == NULL)
-        return cr_fail_memory(err, (size_t)(slash - path) + 1);
+        return cr_fail_memory(err, strlen(path) + 1);
     int result = 0;
     if (!is_folder(folder))
         result = cr_fail(err, CR_ERR_ARGUMENT, "%s: there is no folder %s", path, folder);
     cr_free(folder);
     return result;
+}
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static bool is_same_inode(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Do two names lead to one file, by links, "./" or the like, even if it is not there yet? */
+static bool is_same_file(const char *one, const char *other)
+{
+    if (strcmp(one, other) == 0 || is_same_inode(one, other))
+        return true;
+    char *a = folder_of(one), *b = folder_of(other);
+    bool same =
+        a != NULL && b != NULL && strcmp(base_of(one), base_of(other)) == 0 && is_same_inode(a, b);
+    cr_free(a);
+    cr_free(b);
+    return same;
+}
+
+char *request_companion(enum cr_type type, const char *path)
+{
+    bool has_one = type == CR_TYPE_PANOPTIC && has_suffix(path, ".png");
+    return has_one ? cr_asprintf("%.*s.json", (int)strlen(path) - 4, path) : NULL;
+}
+
+/* The file into which both outputs would write; NULL: there is none. */
+static const char *shared_file(enum cr_type type, const char *path, const struct sink *other)
+{
+    char *beside = request_companion(type, path);
+    char *other_beside = request_companion(other->port.type, other->path);
+    const char *shared = NULL;
+    if (is_same_file(path, other->path) ||
+        (other_beside != NULL && is_same_file(path, other_beside)))
+        shared = path;
+    else if (beside != NULL && is_same_file(beside, other->path))
+        shared = other->path;
+    cr_free(beside);
+    cr_free(other_beside);
+    return shared;
+}
+
+static int check_alone(const struct request *request, const struct sink *sink, const char *path,
+                       struct cr_error *err)
+{
+    bool standard = strcmp(path, "-") == 0;
+    for (size_t i = 0; i < request->sinks_count; i++) {
+        const struct sink *other = &request->sinks[i];
+        if (other->path == NULL || standard != (strcmp(other->path, "-") == 0))
+            continue;
+        const char *shared =
+            standard ? "standard output" : shared_file(sink->port.type, path, other);
+        if (shared != NULL)
+            return cr_fail(err, CR_ERR_ARGUMENT, "%s and %s are both written to %s",
+                           other->port.name, sink->port.name, shared);
+    }
+    return 0;
 }
 
 int request_set_path(struct request *request, struct sink *sink, const char *path,
@@ -176,12 +247,9 @@ int request_set_path(struct request *request, struct sink *sink, const char *pat
         return cr_fail(err, CR_ERR_ARGUMENT,
                        "%s is a panoptic map, which is two files: standard output cannot take it",
                        sink->port.name);
-    for (size_t i = 0; i < request->sinks_count; i++)
-        if (request->sinks[i].path != NULL && strcmp(request->sinks[i].path, path) == 0)
-            return cr_fail(err, CR_ERR_ARGUMENT, "%s and %s are both written to %s",
-                           request->sinks[i].port.name, sink->port.name,
-                           standard ? "standard output" : path);
-    int result = standard ? 0 : check_suffix(sink, path, err);
+    int result = check_alone(request, sink, path, err);
+    if (result == 0 && !standard)
+        result = check_suffix(sink, path, err);
     if (result == 0 && !standard)
         result = check_place(path, err);
     if (result == 0) {

@@ -45,6 +45,10 @@ struct sink *request_sink(struct request *request, const char *name, struct cr_e
 int request_set_path(struct request *request, struct sink *sink, const char *path,
                      struct cr_error *err);
 
+/* The JSON file beside the picture of a panoptic map, as a new string. NULL for other types, and
+ * when memory is exhausted. */
+char *request_companion(enum cr_type type, const char *path);
+
 /* Is any output wanted? The message names those that can be. */
 int request_check_wanted(const struct request *request, bool as_json, struct cr_error *err);
 /* Append how the outputs that are not wanted are asked for: "overlay (image): --out
