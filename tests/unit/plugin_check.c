@@ -74,7 +74,7 @@ static void init(struct kit *k)
       "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes")             \
     X(k->plugin.abi_major = 0, "was built for plugin ABI 0.1, this is 1.1: install a plugin "      \
                                "built for crayon 0.1")                                             \
-    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.0, this is 1.1: install a plugin "      \
+    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.1, this is 1.1: install a plugin "      \
                                "built for crayon 0.1")                                             \
     X(k->plugin.abi_minor = CR_ABI_MINOR + 1,                                                      \
       "was built for plugin ABI 1.1, this is 1.1: install a newer crayon, or a plugin built for "  \

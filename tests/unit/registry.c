@@ -155,7 +155,7 @@ static const struct {
     {"older", "-DMAJOR=0",
      "was built for plugin ABI 0.1, this is 1.1: install a plugin built for crayon 0.1"},
     {"other", "-DMAJOR=2",
-     "was built for plugin ABI 2.0, this is 1.1: install a plugin built for crayon 0.1"},
+     "was built for plugin ABI 2.1, this is 1.1: install a plugin built for crayon 0.1"},
     {"no-magic", "-DMAGIC=\"'x'\"",
      "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes"},
     {"no-symbol", "-DSYMBOL=crayon_plug", "is not a crayon plugin: it has no symbol crayon_plugin"},
