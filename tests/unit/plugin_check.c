@@ -77,7 +77,7 @@ static void init(struct kit *k)
     X(k->plugin.abi_major = 2, "was built for plugin ABI 2.1, this is 1.1: install a plugin "      \
                                "built for crayon 0.1")                                             \
     X(k->plugin.abi_minor = CR_ABI_MINOR + 1,                                                      \
-      "was built for plugin ABI 1.1, this is 1.1: install a newer crayon, or a plugin built for "  \
+      "was built for plugin ABI 1.2, this is 1.1: install a newer crayon, or a plugin built for "  \
       "crayon 0.1")                                                                                \
     X(k->plugin.size -= 1, "its struct cr_plugin is too small: 55 bytes")                          \
     X(k->plugin.size += 8, NULL)                                                                   \
