@@ -11,10 +11,19 @@
 const char *cr_shape_text(char text[96], int rank, const int64_t *shape)
 {
     int used = snprintf(text, 96, "[");
-    for (int i = 0; i < rank; i++)
-        used += snprintf(text + used, 96 - (size_t)used, "%s%lld", i > 0 ? ", " : "",
-                         (long long)shape[i]);
+    for (int i = 0; i < rank; i++) {
+        used += snprintf(text + used, 96 - (size_t)used, "%s", i > 0 ? ", " : "");
+        used += shape[i] < 0
+                    ? snprintf(text + used, 96 - (size_t)used, "any")
+                    : snprintf(text + used, 96 - (size_t)used, "%lld", (long long)shape[i]);
+    }
     snprintf(text + used, 96 - (size_t)used, "]");
+    return text;
+}
+
+const char *cr_numbered(char text[32], const char *name, size_t index)
+{
+    snprintf(text, 32, "%s[%zu]", name, index);
     return text;
 }
 
@@ -76,9 +85,9 @@ static void check_device(struct cr_builder *b, const char *name, struct cr_devic
     struct cr_device_info first, second;
     cr_build_expect(b, device != NULL, "%s is on the host; move it to a device with cr_tensor_to()",
                     name);
-    if (b->device_of == NULL) {
+    if (b->device_of[0] == '\0') {
         b->device = device;
-        b->device_of = name;
+        snprintf(b->device_of, sizeof(b->device_of), "%s", name);
     }
     if (b->result == 0 && device != b->device)
         cr_build_expect(b, false, "%s is on %s, but %s on %s", name, device_name(device, &second),
@@ -190,7 +199,7 @@ void cr_build_shape(struct cr_builder *b, const char *name, const struct cr_tens
     for (int i = 0; same && i < rank; i++)
         same = shape[i] < 0 || tensor->shape[i] == shape[i];
     char is[96], wanted[96];
-    cr_build_expect(b, same, "%s is %s, not %s (-1: any)", name,
+    cr_build_expect(b, same, "%s is %s, not %s", name,
                     cr_shape_text(is, tensor->rank, tensor->shape),
                     cr_shape_text(wanted, rank, shape));
 }

@@ -31,7 +31,7 @@
 struct cr_builder {
     struct cr_call call;
     struct cr_device *device; /* of the first operand */
-    const char *device_of;    /* that operand's name */
+    char device_of[32];       /* that operand's name */
     struct cr_error *err;
     int result;
     struct cr_tensor **outputs[CR_CALL_MAX_OUTPUTS]; /* results to be unset after a failure */
@@ -73,8 +73,10 @@ int cr_build_submit(struct cr_builder *b);
 /* The same without handing over: for operations that turn out to be nothing (no elements). */
 int cr_build_end(struct cr_builder *b);
 
-/* "[2, 32]" into `text`. */
+/* "[2, 32]" into `text`; a negative extent is "any". */
 const char *cr_shape_text(char text[96], int rank, const int64_t *shape);
+/* "x[3]" into `text`: one of several operands. */
+const char *cr_numbered(char text[32], const char *name, size_t index);
 /* The product of all extents but the last. */
 int64_t cr_rows_of(const struct cr_tensor *tensor);
 /* The last extent (1 for rank 0). */

@@ -64,12 +64,13 @@ int cr_op_concat(struct cr_tensor **y, const struct cr_tensor *const *x, size_t 
                  struct cr_error *err)
 {
     struct cr_builder b;
+    char name[32];
     int64_t shape[CR_TENSOR_MAX_RANK];
     *y = NULL;
     cr_build(&b, CR_OP_CONCAT, err);
     cr_build_expect(&b, count >= 1 && count <= MAX_CONCAT, "%zu tensors, 1..%d", count, MAX_CONCAT);
     for (size_t i = 0; cr_build_ok(&b) && i < count; i++)
-        cr_build_in(&b, "x", x[i], i == 0 ? CR_DENSE : 1u << x[0]->dtype);
+        cr_build_in(&b, cr_numbered(name, "x", i), x[i], i == 0 ? CR_DENSE : 1u << x[0]->dtype);
     if (!cr_build_ok(&b))
         return cr_build_end(&b);
     cr_build_expect(&b, axis >= 0 && axis < x[0]->rank, "axis %d of rank %d", axis, x[0]->rank);
@@ -78,7 +79,7 @@ int cr_op_concat(struct cr_tensor **y, const struct cr_tensor *const *x, size_t 
         int64_t expected[CR_TENSOR_MAX_RANK];
         memcpy(expected, x[0]->shape, sizeof(expected));
         expected[axis] = -1;
-        cr_build_shape(&b, "x", x[i], x[0]->rank, expected);
+        cr_build_shape(&b, cr_numbered(name, "x", i), x[i], x[0]->rank, expected);
         if (cr_build_ok(&b))
             shape[axis] += x[i]->shape[axis];
     }

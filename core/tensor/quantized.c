@@ -133,7 +133,9 @@ int cr_op_quantize(struct cr_tensor **y, const struct cr_tensor *x, enum cr_dtyp
     if (!cr_build_ok(&b))
         return cr_build_end(&b);
     b.result = cr_quantized_create(y, b.device, dtype, x->shape[0], x->shape[1], nested, err);
-    if (cr_build_ok(&b)) {
+    if (!cr_build_ok(&b)) {
+        cr_error_prefix(err, "%s", cr_op_name(CR_OP_QUANTIZE));
+    } else {
         cr_build_in_place(&b, "y", *y, CR_Q8_0 | CR_NF4);
         b.outputs[b.created++] = y;
     }

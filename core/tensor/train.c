@@ -192,13 +192,14 @@ int cr_op_grad_norm(struct cr_tensor **y, const struct cr_tensor *const *x, size
                     struct cr_error *err)
 {
     struct cr_builder b;
+    char name[32];
     const int64_t one = 1;
     *y = NULL;
     cr_build(&b, CR_OP_GRAD_NORM, err);
     cr_build_expect(&b, count >= 1 && count <= CR_CALL_MAX_INPUTS, "%zu tensors, 1..%d", count,
                     CR_CALL_MAX_INPUTS);
     for (size_t i = 0; cr_build_ok(&b) && i < count; i++)
-        cr_build_in(&b, "x", x[i], CR_F32);
+        cr_build_in(&b, cr_numbered(name, "x", i), x[i], CR_F32);
     if (cr_build_ok(&b))
         cr_build_out(&b, y, CR_DTYPE_F32, 1, &one);
     return cr_build_submit(&b);

@@ -75,7 +75,7 @@ static void report_bad(struct cpu *cpu, const struct cr_call *call, const struct
 {
     int64_t at = job->bad * job->block, columns = cpu_last(&call->in[0]);
     if (job->bad < job->blocks)
-        cpu_late(cpu, call, "a NaN or an infinity among the %lld numbers from x[%lld,%lld] on",
+        cpu_late(cpu, call, "a NaN or an infinity in the block of %lld from x[%lld,%lld] on",
                  (long long)job->block, (long long)(at / columns), (long long)(at % columns));
 }
 
