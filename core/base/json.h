@@ -75,6 +75,7 @@ int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
 CR_API
 int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
                        struct cr_error *err);
+CR_API
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err);
 
 /* The member `key` of an object, exact in case; NULL when absent or `object` is no object. */

@@ -53,8 +53,7 @@ int cr_device_list(const struct cr_registry *registry,
     return 0;
 }
 
-/* The first real GPU of any plugin, else "cpu". */
-static void choose(const struct cr_registry *registry, char name[64])
+void cr_device_automatic(const struct cr_registry *registry, char name[64])
 {
     struct cr_device_found list = {.choose = true};
     for (size_t i = 0; i < cr_registry_elements(registry) && list.chosen[0] == '\0'; i++) {
@@ -99,7 +98,7 @@ int cr_device_open(struct cr_device **out, const struct cr_registry *registry, c
     *out = NULL;
     char automatic[64];
     if (name == NULL || strcmp(name, "auto") == 0) {
-        choose(registry, automatic);
+        cr_device_automatic(registry, automatic);
         name = automatic;
     }
     size_t length = strcspn(name, ":");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <string.h>
 
 #include <crayon/memory.h>
@@ -199,9 +200,20 @@ void cr_device_get_memory(const struct cr_device *device, struct cr_device_memor
 
 /* ---- Work ---- */
 
+/* Called with the lock held. */
+static void note_call(struct cr_device *device, const struct cr_call *call)
+{
+    const char *variant = device->ops->variant(device->state, call);
+    device->watched_op = call->op;
+    snprintf(device->watched_variant, sizeof(device->watched_variant), "%s",
+             variant != NULL ? variant : "");
+}
+
 int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err)
 {
     pthread_mutex_lock(&device->lock);
+    if (device->watched)
+        note_call(device, call);
     int result = device->ops->submit(device->state, call, err);
     pthread_mutex_unlock(&device->lock);
     return result;
@@ -221,6 +233,32 @@ int cr_device_finish(struct cr_device *device, struct cr_error *err)
     int result = device->ops->flush(device->state, err);
     if (result == 0)
         result = device->ops->wait(device->state, 0, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+void cr_device_watch(struct cr_device *device, bool watched)
+{
+    pthread_mutex_lock(&device->lock);
+    device->watched = watched;
+    if (watched) {
+        device->watched_op = 0;
+        device->watched_variant[0] = '\0';
+    }
+    pthread_mutex_unlock(&device->lock);
+}
+
+const char *cr_device_watched(struct cr_device *device, enum cr_op *op)
+{
+    *op = (enum cr_op)device->watched_op;
+    return device->watched_variant;
+}
+
+int cr_device_trim(struct cr_device *device, struct cr_error *err)
+{
+    int result = cr_device_finish(device, err);
+    pthread_mutex_lock(&device->lock);
+    drain(device);
     pthread_mutex_unlock(&device->lock);
     return result;
 }

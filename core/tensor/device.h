@@ -18,6 +18,9 @@ struct cr_device {
     pthread_mutex_t lock;   /* around ops, the pool and the figures */
     struct cr_buffer *pool; /* free buffers, the smallest first */
     struct cr_device_memory figures;
+    bool watched; /* note what is submitted: cr_device_watch() */
+    int watched_op;
+    char watched_variant[64];
 };
 
 /* A device of this table, opened. `params` may be NULL. */
@@ -33,5 +36,22 @@ int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_
                      const void *data, size_t bytes, struct cr_error *err);
 int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err);
 bool cr_device_supports(struct cr_device *device, const struct cr_call *call);
+
+/* ---- For `crayon bench` and `crayon devices` ---- */
+
+/* From now on note each call that is submitted; or do not. */
+CR_API
+void cr_device_watch(struct cr_device *device, bool watched);
+/* The operation (0: none) and the variant ("": it has no name) of the last call that was noted. */
+CR_API
+const char *cr_device_watched(struct cr_device *device, enum cr_op *op);
+/* Wait for everything, then give the memory that no tensor holds back to the device. */
+CR_API
+int cr_device_trim(struct cr_device *device, struct cr_error *err) CR_MUST_CHECK;
+
+struct cr_registry;
+/* The device that "auto" means: the first real GPU of any plugin, else "cpu". */
+CR_API
+void cr_device_automatic(const struct cr_registry *registry, char name[64]);
 
 #endif
