@@ -55,6 +55,8 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_graph;
 extern const struct command command_plugins;
+extern const struct command command_devices;
+extern const struct command command_bench;
 
 /* The subcommands, in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

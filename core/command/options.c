@@ -204,7 +204,8 @@ void command_help(const struct command *command)
         if (length > width)
             width = length;
     }
-    print("usage: crayon %s [OPTION...] %s\n\n", command->name, command->operands);
+    print("usage: crayon %s [OPTION...]%s%s\n\n", command->name,
+          command->operands[0] != '\0' ? " " : "", command->operands);
     print("%c%s.\n\n", command->summary[0] - 'a' + 'A', command->summary + 1);
     for (const struct option *option = command->options; option->name != NULL; option++) {
         int used = print("  --%s%s%s", option->name, option->argument != NULL ? " " : "",

@@ -260,6 +260,8 @@ static int show(const struct cr_registry *registry, const struct plugins_setting
 {
     const struct cr_plugin *plugin = NULL;
     const struct cr_element *element = cr_registry_find(registry, CR_ELEMENT_STAGE, name, &plugin);
+    if (element == NULL)
+        element = cr_registry_find(registry, CR_ELEMENT_DEVICE, name, &plugin);
     if (element == NULL && (plugin = find_plugin(registry, name)) == NULL)
         return not_found(registry, name);
     if (settings->json)

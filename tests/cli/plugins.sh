@@ -10,7 +10,7 @@ plugins() {
 
 plugins
 ok "the list" eval '[ $status = 0 ] && [ ! -s "$err" ]'
-ok "name, version, kind and summary" eval 'grep -q "^test-speak  *1\.0  *stage  say what was said$" "$out"'
+ok "name, version, kind and summary" eval 'grep -q "^test-speak  *1\.0  *stage  *say what was said$" "$out"'
 ok "and the file" holds "$out" "    $stages/command-stages.so"
 mkdir plugins
 echo "not a plugin" >plugins/broken.so
@@ -71,6 +71,8 @@ ok "options of a plugin" cmp -s want options
 plugins command-stages
 ok "a plugin with several elements shows all" eval '[ $status = 0 ] && holds "$out" "test-speak - " && holds "$out" "test-wait - "'
 
+plugins device-idle
+ok "a device" eval '[ $status = 0 ] && holds "$out" "device-idle - a device that does nothing" && holds "$out" "device, version 1.0, licence MIT"'
 plugins --json
 ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$out" "\"refused\":[" && holds "$out" "\"paths\":["'
 plugins --json test-wait
@@ -83,8 +85,11 @@ plugins test-values --man
 cp "$out" test-values.7
 ok "--man" eval '[ $status = 0 ] && [ ! -s "$err" ] && holds "$out" ".Dt CRAYON-TEST-VALUES 7"'
 ok "what roff would take for its own is escaped" eval 'holds "$out" "back\\eslash" && holds "$out" "\\(dqquoted\\(dq" && holds "$out" "\\&.starts"'
+plugins device-idle --man
+cp "$out" device-idle.7
+ok "the page of a device" eval '[ $status = 0 ] && [ ! -s "$err" ] && holds "$out" "is a device of" && ! holds "$out" .Sh\ INPUTS'
 if [ -n "${MANDOC:-}" ]; then
-    "$MANDOC" -Tlint -W warning test-values.7 >"$err" 2>&1
+    "$MANDOC" -Tlint -W warning test-values.7 device-idle.7 >"$err" 2>&1
     ok "mandoc finds nothing wrong" eval '[ ! -s "$err" ]'
 else
     skip "mandoc finds nothing wrong" "mandoc is not here"

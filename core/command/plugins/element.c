@@ -8,7 +8,7 @@
 
 const char *element_kind_name(uint32_t kind)
 {
-    return kind == CR_ELEMENT_STAGE ? "stage" : "?";
+    return kind == CR_ELEMENT_STAGE ? "stage" : kind == CR_ELEMENT_DEVICE ? "device" : "?";
 }
 
 bool next_paragraph(const char **text, struct cr_text *paragraph)

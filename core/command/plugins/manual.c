@@ -182,6 +182,42 @@ static void add_title(struct cr_text *page, const char *name)
     cr_text_add(page, " 7\n.Os\n");
 }
 
+/* ---- The page ---- */
+
+/* "cpu" of "device-cpu": what follows --device. */
+static const char *device_name(const struct cr_element *element)
+{
+    const char *dash = strchr(element->name, '-');
+    return dash != NULL ? dash + 1 : element->name;
+}
+
+static void add_opening(struct cr_text *page, const struct cr_element *element)
+{
+    cr_text_add(page, "\n.Sh DESCRIPTION\n");
+    if (element->kind == CR_ELEMENT_DEVICE)
+        cr_text_printf(page, ".Cm %s\nis a device of\n.Xr crayon 1 .\n", device_name(element));
+    else
+        cr_text_printf(page, ".Cm %s\nis a stage of\n.Xr crayon 1\npipelines.\n", element->name);
+}
+
+static void add_stage_end(struct cr_text *page, const struct cr_element *element)
+{
+    add_example(page, element);
+    cr_text_add(page, ".Sh SEE ALSO\n.Xr crayon-plugins 1 ,\n.Xr crayon-run 1 ,\n"
+                      ".Xr crayon-pipeline 5 ,\n.Xr crayon-plugin 7\n");
+}
+
+static void add_device_end(struct cr_text *page, const struct cr_element *element)
+{
+    cr_text_printf(page,
+                   ".Sh EXAMPLES\nCheck that it computes rightly, and how fast:\n"
+                   ".Bd -literal -offset indent\n$ crayon devices --device %s --check\n"
+                   "$ crayon bench --device %s --quick\n.Ed\n",
+                   device_name(element), device_name(element));
+    cr_text_add(page, ".Sh SEE ALSO\n.Xr crayon-bench 1 ,\n.Xr crayon-devices 1 ,\n"
+                      ".Xr crayon-plugins 1 ,\n.Xr crayon-plugin 7\n");
+}
+
 void element_manual(const struct cr_element *element, struct cr_text *page)
 {
     cr_text_printf(page,
@@ -191,8 +227,7 @@ void element_manual(const struct cr_element *element, struct cr_text *page)
     add_title(page, element->name);
     cr_text_printf(page, ".Sh NAME\n.Nm crayon-%s\n.Nd ", element->name);
     add_argument(page, element->summary);
-    cr_text_printf(page, "\n.Sh DESCRIPTION\n.Cm %s\nis a stage of\n.Xr crayon 1\npipelines.\n",
-                   element->name);
+    add_opening(page, element);
     const char *rest = element->description != NULL ? element->description : "";
     struct cr_text paragraph = CR_TEXT_INIT;
     while (next_paragraph(&rest, &paragraph)) {
@@ -205,7 +240,8 @@ void element_manual(const struct cr_element *element, struct cr_text *page)
     add_ports(page, "INPUTS", element->inputs);
     add_ports(page, "OUTPUTS", element->outputs);
     add_options(page, element->options);
-    add_example(page, element);
-    cr_text_add(page, ".Sh SEE ALSO\n.Xr crayon-plugins 1 ,\n.Xr crayon-run 1 ,\n"
-                      ".Xr crayon-pipeline 5 ,\n.Xr crayon-plugin 7\n");
+    if (element->kind == CR_ELEMENT_DEVICE)
+        add_device_end(page, element);
+    else
+        add_stage_end(page, element);
 }
