@@ -28,31 +28,46 @@ CPU_INLINE float32x4x4_t cpu_nf4_16(const uint8x16x4_t planes, uint8x16_t codes)
                             vreinterpretq_f32_u16(vzip2q_u16(low1, high1))}};
 }
 
-/* 16 whole numbers: a look-up (index 255 gives 0) puts each into the highest byte of a word, and
- * the conversion takes it for a fixed-point number with 24 fraction bits. Widening by steps would
- * take half an instruction more for each vector. */
-CPU_INLINE float32x4x4_t cpu_s8_16(int8x16_t codes)
+/* Where a look-up finds 16 whole numbers, to put each into the highest byte of a word; index 255
+ * gives 0. */
+CPU_INLINE uint8x16x4_t cpu_s8_places(void)
 {
-    static const uint8_t spread[4][16] = {
+    static const uint8_t places[4][16] = {
         {255, 255, 255, 0, 255, 255, 255, 1, 255, 255, 255, 2, 255, 255, 255, 3},
         {255, 255, 255, 4, 255, 255, 255, 5, 255, 255, 255, 6, 255, 255, 255, 7},
         {255, 255, 255, 8, 255, 255, 255, 9, 255, 255, 255, 10, 255, 255, 255, 11},
         {255, 255, 255, 12, 255, 255, 255, 13, 255, 255, 255, 14, 255, 255, 255, 15},
     };
+    uint8x16x4_t result;
+    CPU_UNROLL
+    for (int i = 0; i < 4; i++) {
+        uint8x16_t place = vld1q_u8(places[i]);
+        /* Otherwise gcc knows it as a constant, and loads it anew wherever it is used. */
+        __asm__("" : "+w"(place));
+        result.val[i] = place;
+    }
+    return result;
+}
+
+/* 16 whole numbers: the conversion takes the words for fixed-point numbers with 24 fraction bits.
+ * Widening by steps would take half an instruction more for each vector. */
+CPU_INLINE float32x4x4_t cpu_s8_16(const uint8x16x4_t places, int8x16_t codes)
+{
     float32x4x4_t result;
     CPU_UNROLL
     for (int i = 0; i < 4; i++) {
-        int8x16_t placed = vqtbl1q_s8(codes, vld1q_u8(spread[i]));
+        int8x16_t placed = vqtbl1q_s8(codes, places.val[i]);
         result.val[i] = vcvtq_n_f32_s32(vreinterpretq_s32_s8(placed), 24);
     }
     return result;
 }
 
-/* 8 halves. */
-CPU_INLINE float32x4x2_t cpu_f16_8(const uint16_t *half)
+CPU_INLINE float32x4x4_t cpu_f16_16(const uint16_t *half)
 {
-    float16x8_t h = vreinterpretq_f16_u16(vld1q_u16(half));
-    return (float32x4x2_t){{vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)}};
+    float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(half));
+    float16x8_t high = vreinterpretq_f16_u16(vld1q_u16(half + 8));
+    return (float32x4x4_t){{vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low),
+                            vcvt_f32_f16(vget_low_f16(high)), vcvt_high_f32_f16(high)}};
 }
 #endif
 

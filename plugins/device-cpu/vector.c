@@ -465,9 +465,10 @@ CPU_TARGET_AVX2 CPU_INLINE void rows_256(const struct cpu_weights *w, int64_t n,
 /* ---- NEON: the same in quarters, 16 weights at a time ---- */
 
 #if CPU_ARM
-/* t[i][r] = or += the products of 16 weights of each row of W with each row of x. */
+/* For rows r0..r1-1 of W: t[i][r] = or += the products of 16 weights with those of each row of x.
+ */
 CPU_INLINE void multiply_16(const float32x4x4_t *w, const float *x, int64_t k, const int MB,
-                            const int RB, const bool first, float32x4_t (*t)[4])
+                            const int r0, const int r1, const bool first, float32x4_t (*t)[4])
 {
     CPU_UNROLL
     for (int i = 0; i < MB; i++)
@@ -475,37 +476,41 @@ CPU_INLINE void multiply_16(const float32x4x4_t *w, const float *x, int64_t k, c
     for (int j = 0; j < 4; j++) {
         float32x4_t xi = vld1q_f32(x + i * k + 4 * j);
         CPU_UNROLL
-        for (int r = 0; r < RB; r++)
-            t[i][r] =
-                first && j == 0 ? vmulq_f32(w[r].val[j], xi) : vfmaq_f32(t[i][r], w[r].val[j], xi);
+        for (int r = r0; r < r1; r++)
+            t[i][r] = first && j == 0 ? vmulq_f32(w[r - r0].val[j], xi)
+                                      : vfmaq_f32(t[i][r], w[r - r0].val[j], xi);
     }
 }
+
+/* How many rows of W become f32 together: with several rows of x two, which share what is loaded of
+ * x; with one row of x it stays in registers itself, and there is room for one row of W. */
+#define TOGETHER(MB, RB) ((MB) == 1 || (RB) == 1 ? 1 : 2)
 
 /* nf4, K a multiple of 64. x in order EVEN_ODD. */
 CPU_INLINE void nf4_128(const uint8_t *const *codes, const float *const *scales, const float *x,
                         int64_t k, const int MB, const int RB, float32x4_t (*sums)[4])
 {
     const uint8x16x4_t planes = cpu_nf4_planes();
+    const int step = TOGETHER(MB, RB);
     for (int64_t block = 0; block < k / CPU_NF4_BLOCK; block++) {
         float32x4_t t[4][4];
         CPU_UNROLL
-        for (int half = 0; half < 2; half++) {
-            const float *xh = x + block * CPU_NF4_BLOCK + 32 * half;
-            uint8x16_t pairs[4];
-            float32x4x4_t w[4];
+        for (int part = 0; part < 4; part++) {
+            const float *xp = x + block * CPU_NF4_BLOCK + 16 * part;
             CPU_UNROLL
-            for (int r = 0; r < RB; r++) {
-                const uint8_t *at = codes[r] + block * 32 + 16 * half;
-                if (half == 0)
-                    __builtin_prefetch(at + AHEAD);
-                pairs[r] = vld1q_u8(at);
-                w[r] = cpu_nf4_16(planes, vshrq_n_u8(pairs[r], 4));
+            for (int r0 = 0; r0 < RB; r0 += step) {
+                float32x4x4_t w[2];
+                CPU_UNROLL
+                for (int r = r0; r < r0 + step; r++) {
+                    const uint8_t *at = codes[r] + block * 32 + 16 * (part / 2);
+                    if (part == 0)
+                        __builtin_prefetch(at + AHEAD);
+                    uint8x16_t pairs = vld1q_u8(at);
+                    w[r - r0] = cpu_nf4_16(planes, part % 2 == 0 ? vshrq_n_u8(pairs, 4)
+                                                                 : vandq_u8(pairs, vdupq_n_u8(15)));
+                }
+                multiply_16(w, xp, k, MB, r0, r0 + step, part == 0, t);
             }
-            multiply_16(w, xh, k, MB, RB, half == 0, t);
-            CPU_UNROLL
-            for (int r = 0; r < RB; r++)
-                w[r] = cpu_nf4_16(planes, vandq_u8(pairs[r], vdupq_n_u8(15)));
-            multiply_16(w, xh + 16, k, MB, RB, false, t);
         }
         CPU_UNROLL
         for (int i = 0; i < MB; i++)
@@ -518,27 +523,32 @@ CPU_INLINE void nf4_128(const uint8_t *const *codes, const float *const *scales,
 CPU_INLINE void q8_0_128(const int8_t *const *codes, const uint16_t *const *scales, const float *x,
                          int64_t k, const int MB, const int RB, float32x4_t (*sums)[4])
 {
+    const uint8x16x4_t places = cpu_s8_places();
+    const int step = TOGETHER(MB, RB);
     for (int64_t block = 0; block < k / CPU_Q8_0_BLOCK; block++) {
         float32x4_t t[4][4];
         CPU_UNROLL
-        for (int half = 0; half < 2; half++) {
-            const int64_t at = block * CPU_Q8_0_BLOCK + 16 * half;
-            float32x4x4_t w[4];
+        for (int part = 0; part < 2; part++) {
+            const int64_t at = block * CPU_Q8_0_BLOCK + 16 * part;
             CPU_UNROLL
-            for (int r = 0; r < RB; r++) {
-                if (half == 0)
-                    __builtin_prefetch(codes[r] + at + AHEAD);
-                w[r] = cpu_s8_16(vld1q_s8(codes[r] + at));
+            for (int r0 = 0; r0 < RB; r0 += step) {
+                float32x4x4_t w[2];
+                CPU_UNROLL
+                for (int r = r0; r < r0 + step; r++) {
+                    if (part == 0)
+                        __builtin_prefetch(codes[r] + at + AHEAD);
+                    w[r - r0] = cpu_s8_16(places, vld1q_s8(codes[r] + at));
+                }
+                multiply_16(w, x + at, k, MB, r0, r0 + step, part == 0, t);
             }
-            multiply_16(w, x + at, k, MB, RB, half == 0, t);
         }
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
-            float16x4_t half = vreinterpret_f16_u16(vld1_dup_u16(scales[r] + block));
-            float32x4_t scale = vcvt_f32_f16(half);
+            float16_t scale;
+            memcpy(&scale, scales[r] + block, sizeof(scale));
             CPU_UNROLL
             for (int i = 0; i < MB; i++)
-                sums[i][r] = vfmaq_f32(sums[i][r], t[i][r], scale);
+                sums[i][r] = vfmaq_n_f32(sums[i][r], t[i][r], (float)scale);
         }
     }
 }
@@ -546,20 +556,23 @@ CPU_INLINE void q8_0_128(const int8_t *const *codes, const uint16_t *const *scal
 CPU_INLINE void f16_128(const uint16_t *const *rows, const float *x, int64_t k, const int MB,
                         const int RB, float32x4_t (*sums)[4])
 {
-    for (int64_t at = 0; at < k; at += 32) {
+    const int step = TOGETHER(MB, RB);
+    for (int64_t block = 0; block < k; block += 32) {
         float32x4_t t[4][4];
         CPU_UNROLL
-        for (int half = 0; half < 2; half++) {
-            float32x4x4_t w[4];
+        for (int part = 0; part < 2; part++) {
+            const int64_t at = block + 16 * part;
             CPU_UNROLL
-            for (int r = 0; r < RB; r++) {
-                const uint16_t *row = rows[r] + at + 16 * half;
-                if (half == 0)
-                    __builtin_prefetch(row + AHEAD / 2);
-                float32x4x2_t low = cpu_f16_8(row), high = cpu_f16_8(row + 8);
-                w[r] = (float32x4x4_t){{low.val[0], low.val[1], high.val[0], high.val[1]}};
+            for (int r0 = 0; r0 < RB; r0 += step) {
+                float32x4x4_t w[2];
+                CPU_UNROLL
+                for (int r = r0; r < r0 + step; r++) {
+                    if (part == 0)
+                        __builtin_prefetch(rows[r] + at + AHEAD / 2);
+                    w[r - r0] = cpu_f16_16(rows[r] + at);
+                }
+                multiply_16(w, x + at, k, MB, r0, r0 + step, part == 0, t);
             }
-            multiply_16(w, x + at + 16 * half, k, MB, RB, half == 0, t);
         }
         CPU_UNROLL
         for (int i = 0; i < MB; i++)

@@ -98,10 +98,11 @@ CPU_TARGET_AVX2 static void f16_row_avx2(const uint16_t *half, int64_t count, fl
 static void f16_row_neon(const uint16_t *half, int64_t count, float *out)
 {
     int64_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        float32x4x2_t pair = cpu_f16_8(half + i);
-        vst1q_f32(out + i, pair.val[0]);
-        vst1q_f32(out + i + 4, pair.val[1]);
+    for (; i + 16 <= count; i += 16) {
+        float32x4x4_t w = cpu_f16_16(half + i);
+        CPU_UNROLL
+        for (int j = 0; j < 4; j++)
+            vst1q_f32(out + i + 4 * j, w.val[j]);
     }
     f16_row_plain(half + i, count - i, out + i);
 }
@@ -242,8 +243,9 @@ static void nf4_block_neon(const uint8_t *codes, float scale, float *out)
 
 static void q8_0_block_neon(const int8_t *codes, float scale, float *out)
 {
+    const uint8x16x4_t places = cpu_s8_places();
     for (int i = 0; i < CPU_Q8_0_BLOCK; i += 16) {
-        float32x4x4_t w = cpu_s8_16(vld1q_s8(codes + i));
+        float32x4x4_t w = cpu_s8_16(places, vld1q_s8(codes + i));
         CPU_UNROLL
         for (int j = 0; j < 4; j++)
             vst1q_f32(out + i + 4 * j, vmulq_n_f32(w.val[j], scale));

@@ -19,8 +19,9 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
 echo 'int main(void) { return 0; }' >"$scratch/trial.c"
-$cc -static "$scratch/trial.c" -o "$scratch/trial" 2>/dev/null && "$qemu" "$scratch/trial" ||
+if ! $cc -static "$scratch/trial.c" -o "$scratch/trial" 2>/dev/null || ! "$qemu" "$scratch/trial"; then
     skip_all "$cc and $qemu do not make a program that runs"
+fi
 
 cd "$top_srcdir" || exit 1
 if $cc -std=c11 -O2 -static -D_XOPEN_SOURCE=700 -D_FILE_OFFSET_BITS=64 \

@@ -9,6 +9,9 @@
 
 #include <crayon/plugin.h>
 
+#include "tensor/cases.h"
+#include "tensor/device.h"
+
 #include "activation.h"
 #include "attention.h"
 #include "product.h"
@@ -514,6 +517,38 @@ static void attentions(struct cpu *cpu)
     }
 }
 
+/* ---- Every operation, through the functions of the core ---- */
+
+/* What to switch off, so that a level is the best that is left. */
+static const char *const others[] = {[CPU_PLAIN] = "avx2,neon,openblas",
+                                     [CPU_AVX2] = "avx512,openblas",
+                                     [CPU_AVX512] = "openblas",
+                                     [CPU_NEON] = "openblas"};
+
+static void operations(void)
+{
+    const struct cr_element *element = crayon_plugin.elements[0];
+    const struct cr_device_params params = {.precision = CR_PRECISION_EXACT, .threads = 2};
+    struct cr_device *device;
+    struct cr_error err = CR_ERROR_INIT;
+    setenv("CRAYON_CPU_DISABLE", others[level], 1);
+    if (cr_device_create(&device, element->device, element->state_size, "", &params, &err) != 0) {
+        FAIL("%s", err.message);
+        return;
+    }
+    for (int op = 1; op < CR_OP_COUNT; op++) {
+        struct cr_selftest_result result;
+        if (cr_selftest_run(device, (enum cr_op)op, &result, &err) != 0)
+            FAIL("%s: %s", cr_op_name((enum cr_op)op), err.message);
+        else if (result.failed > 0)
+            FAIL("%s: %d of %d cases failed; error %.1e of \"%s\" by %s; %s",
+                 cr_op_name((enum cr_op)op), result.failed, result.cases, result.error,
+                 result.worst, result.variant, result.problem);
+        worst = result.bound > 0 && result.error > worst ? result.error : worst;
+    }
+    cr_device_unref(&device);
+}
+
 /* ---- All ---- */
 
 static int tests, broken;
@@ -521,11 +556,19 @@ static int tests, broken;
 static void report(const char *what)
 {
     broken += failures > 0;
-    printf("%sok %d - %s: %s", failures > 0 ? "not " : "", ++tests, cpu_level_name(level), what);
-    printf(worst > 0 ? ", worst error %.1e\n" : "\n", worst);
+    if (worst > 0)
+        printf("# worst error %.1e\n", worst);
+    printf("%sok %d - %s: %s\n", failures > 0 ? "not " : "", ++tests, cpu_level_name(level), what);
     fflush(stdout);
     failures = 0;
     worst = 0;
+}
+
+static void test_plain(void)
+{
+    level = CPU_PLAIN;
+    operations();
+    report("every operation against the reference");
 }
 
 static void test_level(struct cpu *cpu)
@@ -545,6 +588,8 @@ static void test_level(struct cpu *cpu)
     report("activations");
     attentions(cpu);
     report("attention");
+    operations();
+    report("every operation against the reference");
 }
 
 int main(void)
@@ -554,16 +599,13 @@ int main(void)
     cpu_detect(&cpu.features);
     const enum cpu_level best = cpu.features.level;
     static const enum cpu_level levels[] = {CPU_AVX2, CPU_AVX512, CPU_NEON};
-    if (best == CPU_PLAIN) {
-        printf("1..0 # SKIP this processor has no level but the plain one\n");
-        return 0;
-    }
     const struct cr_device_ops *ops = crayon_plugin.elements[0]->device;
     const struct cr_device_params params = {.precision = CR_PRECISION_EXACT, .threads = 2};
     if (ops->open(&cpu, "", &params, &err) != 0) {
         printf("Bail out! %s\n", err.message);
         return 1;
     }
+    test_plain();
     for (size_t i = 0; i < COUNT(levels); i++)
         if (levels[i] == best || (levels[i] == CPU_AVX2 && best == CPU_AVX512)) {
             level = levels[i];
