@@ -15,6 +15,7 @@
 /* The labelled rows and their labels. */
 struct labelled {
     int32_t *rows, *labels;
+    int32_t *places; /* scratch of that size */
     int64_t count;
 };
 
@@ -22,6 +23,7 @@ static void labelled_finish(struct labelled *list)
 {
     cr_free(list->rows);
     cr_free(list->labels);
+    cr_free(list->places);
 }
 
 static int labelled_init(struct labelled *list, const int32_t *labels, int64_t rows,
@@ -29,8 +31,9 @@ static int labelled_init(struct labelled *list, const int32_t *labels, int64_t r
 {
     list->rows = cr_calloc((size_t)rows, sizeof(int32_t));
     list->labels = cr_calloc((size_t)rows, sizeof(int32_t));
+    list->places = cr_calloc((size_t)rows, sizeof(int32_t));
     list->count = 0;
-    if (list->rows == NULL || list->labels == NULL) {
+    if (list->rows == NULL || list->labels == NULL || list->places == NULL) {
         labelled_finish(list);
         return cr_fail_memory(err, (size_t)rows * sizeof(int32_t));
     }
@@ -44,44 +47,37 @@ static int labelled_init(struct labelled *list, const int32_t *labels, int64_t r
 }
 
 struct chunk {
-    struct cr_tensor *rows, *labels, *x, *picked_w, *products, *picked, *logits, *logp, *first,
-        *first_logp, *minus, *lse, *minus_picked, *loss;
+    struct cr_tensor *rows, *places, *x, *logits, *logp, *flat, *picked, *loss;
 };
 
 static void chunk_finish(struct chunk *c)
 {
-    struct cr_tensor **all[] = {&c->rows,         &c->labels,     &c->x,      &c->picked_w,
-                                &c->products,     &c->picked,     &c->logits, &c->logp,
-                                &c->first,        &c->first_logp, &c->minus,  &c->lse,
-                                &c->minus_picked, &c->loss};
+    struct cr_tensor **all[] = {&c->rows, &c->places, &c->x,      &c->logits,
+                                &c->logp, &c->flat,   &c->picked, &c->loss};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         cr_tensor_unref(all[i]);
 }
 
-/* The losses [1,count] of some labelled rows: log sum exp of the logits, which is logits[0] -
- * log_softmax[0], less the label's logit, which is x . W[label]. */
+/* The losses [count,1] of some labelled rows: -log_softmax(logits)[label]. `places` is scratch for
+ * `count` numbers. */
 static int chunk_loss(struct chunk *c, const struct cr_tensor *x, const struct cr_tensor *w,
-                      const int32_t *rows, const int32_t *labels, int64_t count,
+                      const int32_t *rows, const int32_t *labels, int32_t *places, int64_t count,
                       struct cr_error *err)
 {
     struct cr_device *device = x->buffer->device;
-    const int64_t zero[2] = {0, 0}, column[2] = {count, 1};
+    int64_t n = w->shape[0];
+    for (int64_t i = 0; i < count; i++)
+        places[i] = (int32_t)(i * n + labels[i]);
     int result;
     (void)((result = cr_tensor_upload(&c->rows, device, CR_DTYPE_I32, 1, &count, rows, err)) < 0 ||
-           (result = cr_tensor_upload(&c->labels, device, CR_DTYPE_I32, 1, &count, labels, err)) <
+           (result = cr_tensor_upload(&c->places, device, CR_DTYPE_I32, 1, &count, places, err)) <
                0 ||
            (result = cr_op_gather_rows(&c->x, x, c->rows, err)) < 0 ||
-           (result = cr_op_embedding(&c->picked_w, w, c->labels, err)) < 0 ||
-           (result = cr_op_mul(&c->products, c->x, c->picked_w, err)) < 0 ||
-           (result = cr_op_reduce(&c->picked, CR_OP_SUM, c->products, err)) < 0 ||
            (result = cr_op_linear(&c->logits, c->x, w, NULL, err)) < 0 ||
            (result = cr_op_reduce(&c->logp, CR_OP_LOG_SOFTMAX, c->logits, err)) < 0 ||
-           (result = cr_op_slice(&c->first, c->logits, zero, column, err)) < 0 ||
-           (result = cr_op_slice(&c->first_logp, c->logp, zero, column, err)) < 0 ||
-           (result = cr_op_scale(&c->minus, c->first_logp, -1, err)) < 0 ||
-           (result = cr_op_add(&c->lse, c->first, c->minus, err)) < 0 ||
-           (result = cr_op_scale(&c->minus_picked, c->picked, -1, err)) < 0 ||
-           (result = cr_op_add(&c->loss, c->lse, c->minus_picked, err)) < 0);
+           (result = cr_op_reshape(&c->flat, c->logp, 2, (int64_t[]){count * n, 1}, err)) < 0 ||
+           (result = cr_op_gather_rows(&c->picked, c->flat, c->places, err)) < 0 ||
+           (result = cr_op_scale(&c->loss, c->picked, -1, err)) < 0);
     return result;
 }
 
@@ -120,7 +116,7 @@ static int compose_loss(struct cr_tensor **loss, const struct cr_tensor *x,
     for (int64_t at = 0; result == 0 && at < list.count; at += step) {
         struct chunk c = {NULL};
         int64_t count = list.count - at < step ? list.count - at : step;
-        result = chunk_loss(&c, x, w, list.rows + at, list.labels + at, count, err);
+        result = chunk_loss(&c, x, w, list.rows + at, list.labels + at, list.places, count, err);
         if (result == 0)
             result = add_chunk(&total, c.loss, count, err);
         chunk_finish(&c);
