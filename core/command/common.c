@@ -206,6 +206,8 @@ static void write_message(const char *bytes, size_t count)
     fwrite(bytes, 1, count, stderr);
 }
 
+static void add_message(const char *format, va_list args) CR_PRINTF(1, 0);
+
 /* A message is one line, whatever the names in it hold. */
 static void add_message(const char *format, va_list args)
 {
