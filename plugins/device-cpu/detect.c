@@ -11,6 +11,9 @@
 #if CPU_ARM && defined(__linux__)
 #include <sys/auxv.h>
 #endif
+#if CPU_X86
+#include <cpuid.h>
+#endif
 
 const char *cpu_level_name(enum cpu_level level)
 {
@@ -61,6 +64,15 @@ static void read_title(char title[128])
     cr_free(text);
 }
 
+#if CPU_X86
+/* A feature that not every compiler knows by name. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 void cpu_detect(struct cpu_features *features)
 {
     const char *off = getenv("CRAYON_CPU_DISABLE");
@@ -68,8 +80,8 @@ void cpu_detect(struct cpu_features *features)
     read_title(features->title);
 #if CPU_X86
     __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                __builtin_cpu_supports("f16c") && !listed(off, "avx2");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
+                !listed(off, "avx2");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                   !listed(off, "avx512");
