@@ -14,8 +14,22 @@
 
 #define CPU_INLINE static inline __attribute__((always_inline))
 
-/* Unroll the loop that follows completely (its bounds are constants). */
-#if defined(__clang__)
+/* Unroll the loop that follows completely (its bounds are constants). Not under a sanitizer: with a
+ * check at every access the unrolled kernels take compilers minutes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(undefined_behavior_sanitizer)
+#define CPU_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CPU_SANITIZED 1
+#endif
+#if defined(CPU_SANITIZED) && defined(__clang__)
+#define CPU_UNROLL _Pragma("clang loop unroll(disable)")
+#elif defined(CPU_SANITIZED)
+#define CPU_UNROLL _Pragma("GCC unroll 1")
+#elif defined(__clang__)
 #define CPU_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define CPU_UNROLL _Pragma("GCC unroll 32")
