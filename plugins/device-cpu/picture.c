@@ -277,14 +277,25 @@ static void find_taps(const struct taps *taps, int count, int64_t from, int64_t 
     }
 }
 
+CPU_INLINE void resize_with(const struct taps *t, const int count, const float *x, int64_t width,
+                            float *out)
+{
+    for (int64_t i = 0; i < width; i++) {
+        float sum = x[t->index[0][i]] * t->weight[0][i];
+        CPU_UNROLL for (int j = 1; j < count; j++) sum += x[t->index[j][i]] * t->weight[j][i];
+        out[i] = sum;
+    }
+}
+
 static void resize_row(const struct resize *job, const float *x, float *out)
 {
-    const struct taps *t = &job->horizontal;
-    for (int64_t i = 0; i < job->out_width; i++)
-        out[i] = x[t->index[0][i]] * t->weight[0][i];
-    for (int j = 1; j < job->taps; j++)
-        for (int64_t i = 0; i < job->out_width; i++)
-            out[i] += x[t->index[j][i]] * t->weight[j][i];
+    const struct taps taps = job->horizontal;
+    if (job->taps == 1)
+        resize_with(&taps, 1, x, job->out_width, out);
+    else if (job->taps == 2)
+        resize_with(&taps, 2, x, job->out_width, out);
+    else
+        resize_with(&taps, 4, x, job->out_width, out);
 }
 
 /* y = the weighted sum of `taps` rows */

@@ -24,7 +24,7 @@ static bool usable(const struct rows *job, int32_t row)
     return row >= 0 && row < job->limit;
 }
 
-/* Report the first number that is out of range; `least` and above are not there, but allowed. */
+/* Report the first number that is out of range. Below 0, down to `least`, means no row. */
 static void check_rows(struct cpu *cpu, const struct cr_call *call, const char *name,
                        const struct rows *job, int32_t least)
 {
