@@ -226,7 +226,7 @@ int cpu_matmul(struct cpu *cpu, const struct cr_call *call, struct cr_error *err
         return cr_fail_memory(err, (a_floats + b_floats) * 4);
     struct matmul mm = {
         .a = as_f32(cpu, a, copies),
-        .b = as_f32(cpu, b, copies + a_floats),
+        .b = as_f32(cpu, b, copies != NULL ? copies + a_floats : NULL),
         .y = cpu_data(y),
         .lead = {leading(y, 0), leading(y, 1)},
     };
