@@ -7,16 +7,16 @@
 
 /* ---- To f32 ---- */
 
-typedef int32_t v16i_at __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint8_t v16b_at __attribute__((vector_size(16), aligned(1), may_alias));
+typedef int32_t v8i_at __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint8_t v8b_at __attribute__((vector_size(8), aligned(1), may_alias));
 
 CPU_INLINE void from_i32_body(enum cpu_level level, const int32_t *in, int64_t count, float *out)
 {
     (void)level;
     int64_t i = 0;
     for (; i + CPU_LANES <= count; i += CPU_LANES) {
-        cpu_v16i whole = *(const v16i_at *)(const void *)(in + i);
-        CPU_STORE16(out + i, __builtin_convertvector(whole, cpu_v16));
+        cpu_v8i whole = *(const v8i_at *)(const void *)(in + i);
+        CPU_STORE8(out + i, __builtin_convertvector(whole, cpu_v8));
     }
     for (; i < count; i++)
         out[i] = (float)in[i];
@@ -29,9 +29,9 @@ CPU_INLINE void from_u8_body(enum cpu_level level, const uint8_t *in, int64_t co
     (void)level;
     int64_t i = 0;
     for (; i + CPU_LANES <= count; i += CPU_LANES) {
-        v16b_at bytes = *(const v16b_at *)(const void *)(in + i);
-        cpu_v16i whole = __builtin_convertvector(bytes, cpu_v16i);
-        CPU_STORE16(out + i, __builtin_convertvector(whole, cpu_v16));
+        v8b_at bytes = *(const v8b_at *)(const void *)(in + i);
+        cpu_v8i whole = __builtin_convertvector(bytes, cpu_v8i);
+        CPU_STORE8(out + i, __builtin_convertvector(whole, cpu_v8));
     }
     for (; i < count; i++)
         out[i] = in[i];

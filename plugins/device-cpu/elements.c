@@ -19,16 +19,16 @@ CPU_INLINE void binary_run_body(enum cpu_level level, bool mul, const float *a, 
     int64_t i = 0;
     if (step == 0 && mul)
         for (; i + CPU_LANES <= count; i += CPU_LANES)
-            CPU_STORE16(y + i, CPU_LOAD16(a + i) * b[0]);
+            CPU_STORE8(y + i, CPU_LOAD8(a + i) * b[0]);
     else if (step == 0)
         for (; i + CPU_LANES <= count; i += CPU_LANES)
-            CPU_STORE16(y + i, CPU_LOAD16(a + i) + b[0]);
+            CPU_STORE8(y + i, CPU_LOAD8(a + i) + b[0]);
     else if (mul)
         for (; i + CPU_LANES <= count; i += CPU_LANES)
-            CPU_STORE16(y + i, CPU_LOAD16(a + i) * CPU_LOAD16(b + i));
+            CPU_STORE8(y + i, CPU_LOAD8(a + i) * CPU_LOAD8(b + i));
     else
         for (; i + CPU_LANES <= count; i += CPU_LANES)
-            CPU_STORE16(y + i, CPU_LOAD16(a + i) + CPU_LOAD16(b + i));
+            CPU_STORE8(y + i, CPU_LOAD8(a + i) + CPU_LOAD8(b + i));
     for (; i < count; i++)
         y[i] = mul ? a[i] * b[i * step] : a[i] + b[i * step];
 }

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* lanes.h: kernels that are written once, with vectors of 16 numbers as the compilers have them,
+/* lanes.h: kernels that are written once, with vectors of 8 numbers as the compilers have them,
  * and compiled for each instruction set. */
 #ifndef CPU_LANES_H
 #define CPU_LANES_H
 
 #include "simd.h"
 
-#define CPU_LANES 16
+#define CPU_LANES 8
 
-typedef float cpu_v16 __attribute__((vector_size(64)));
-typedef int32_t cpu_v16i __attribute__((vector_size(64)));
+typedef float cpu_v8 __attribute__((vector_size(32)));
+typedef int32_t cpu_v8i __attribute__((vector_size(32)));
 /* The same anywhere in memory. */
-typedef float cpu_v16_at __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float cpu_v8_at __attribute__((vector_size(32), aligned(4), may_alias));
 
-#define CPU_LOAD16(at) ((cpu_v16)(*(const cpu_v16_at *)(const void *)(at)))
-#define CPU_STORE16(at, value) (*(cpu_v16_at *)(void *)(at) = (value))
+#define CPU_LOAD8(at) ((cpu_v8)(*(const cpu_v8_at *)(const void *)(at)))
+#define CPU_STORE8(at, value) (*(cpu_v8_at *)(void *)(at) = (value))
 
 /* name(level, ...) from name_body(level, ...), an always inlined function. `parameters` and
  * `arguments` are lists in parentheses; the first is `enum cpu_level level`. */

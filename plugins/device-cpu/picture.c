@@ -299,16 +299,14 @@ static void resize_row(const struct resize *job, const float *x, float *out)
 }
 
 /* y = the weighted sum of `taps` rows */
-CPU_INLINE void blend_body(enum cpu_level level, int taps, const float *const rows[MAX_TAPS],
+CPU_INLINE void blend_with(const int taps, const float *const rows[MAX_TAPS],
                            const float weights[MAX_TAPS], int64_t count, float *y)
 {
-    (void)level;
     int64_t i = 0;
     for (; i + CPU_LANES <= count; i += CPU_LANES) {
-        cpu_v16 sum = CPU_LOAD16(rows[0] + i) * weights[0];
-        for (int j = 1; j < taps; j++)
-            sum += CPU_LOAD16(rows[j] + i) * weights[j];
-        CPU_STORE16(y + i, sum);
+        cpu_v8 sum = CPU_LOAD8(rows[0] + i) * weights[0];
+        CPU_UNROLL for (int j = 1; j < taps; j++) sum += CPU_LOAD8(rows[j] + i) * weights[j];
+        CPU_STORE8(y + i, sum);
     }
     for (; i < count; i++) {
         float sum = rows[0][i] * weights[0];
@@ -316,6 +314,18 @@ CPU_INLINE void blend_body(enum cpu_level level, int taps, const float *const ro
             sum += rows[j][i] * weights[j];
         y[i] = sum;
     }
+}
+
+CPU_INLINE void blend_body(enum cpu_level level, int taps, const float *const rows[MAX_TAPS],
+                           const float weights[MAX_TAPS], int64_t count, float *y)
+{
+    (void)level;
+    if (taps == 1)
+        blend_with(1, rows, weights, count, y);
+    else if (taps == 2)
+        blend_with(2, rows, weights, count, y);
+    else
+        blend_with(4, rows, weights, count, y);
 }
 CPU_VARIANTS(blend,
              (enum cpu_level level, int taps, const float *const rows[MAX_TAPS],

@@ -26,9 +26,9 @@ float cpu_tree_end(struct cpu_tree *tree)
 }
 
 /* Vectors wider than the plain level's are no parameters of functions, hence macros below. */
-CPU_INLINE float add_lanes(float lane[CPU_LANES])
+CPU_INLINE float add_lanes(float *lane, const int count)
 {
-    for (int width = CPU_LANES / 2; width > 0; width /= 2)
+    for (int width = count / 2; width > 0; width /= 2)
         for (int i = 0; i < width; i++)
             lane[i] += lane[i + width];
     return lane[0];
@@ -40,24 +40,28 @@ CPU_INLINE float add_lanes(float lane[CPU_LANES])
 
 CPU_INLINE void sum_kind(enum cpu_sum kind, const float *x, int64_t count, float centre, float *out)
 {
-    cpu_v16 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    cpu_v8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
     float lane[CPU_LANES];
     int64_t i = 0;
-    for (; i + 4 * CPU_LANES <= count; i += 4 * CPU_LANES) {
-        s0 += TERM(kind, CPU_LOAD16(x + i), centre);
-        s1 += TERM(kind, CPU_LOAD16(x + i + 16), centre);
-        s2 += TERM(kind, CPU_LOAD16(x + i + 32), centre);
-        s3 += TERM(kind, CPU_LOAD16(x + i + 48), centre);
+    for (; i + 8 * CPU_LANES <= count; i += 8 * CPU_LANES) {
+        s0 += TERM(kind, CPU_LOAD8(x + i), centre);
+        s1 += TERM(kind, CPU_LOAD8(x + i + 8), centre);
+        s2 += TERM(kind, CPU_LOAD8(x + i + 16), centre);
+        s3 += TERM(kind, CPU_LOAD8(x + i + 24), centre);
+        s4 += TERM(kind, CPU_LOAD8(x + i + 32), centre);
+        s5 += TERM(kind, CPU_LOAD8(x + i + 40), centre);
+        s6 += TERM(kind, CPU_LOAD8(x + i + 48), centre);
+        s7 += TERM(kind, CPU_LOAD8(x + i + 56), centre);
     }
     for (; i + CPU_LANES <= count; i += CPU_LANES)
-        s0 += TERM(kind, CPU_LOAD16(x + i), centre);
+        s0 += TERM(kind, CPU_LOAD8(x + i), centre);
     if (i < count) {
         for (int j = 0; j < CPU_LANES; j++)
             lane[j] = i + j < count ? x[i + j] : kind == CPU_SUM ? 0 : centre;
-        s1 += TERM(kind, CPU_LOAD16(lane), centre);
+        s1 += TERM(kind, CPU_LOAD8(lane), centre);
     }
-    CPU_STORE16(lane, (s0 + s1) + (s2 + s3));
-    *out = add_lanes(lane);
+    CPU_STORE8(lane, ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
+    *out = add_lanes(lane, CPU_LANES);
 }
 
 CPU_INLINE void sum_segment_body(enum cpu_level level, enum cpu_sum kind, const float *x,
@@ -74,12 +78,26 @@ CPU_VARIANTS(sum_segment,
               float *out),
              (level, kind, x, count, centre, out))
 
+/* Without branches that depend on the numbers. */
 static float max_segment_plain(const float *x, int64_t count)
 {
-    float best = -INFINITY;
-    for (int64_t i = 0; i < count; i++)
+    float lane[CPU_LANES], best = -INFINITY;
+    int bad = 0;
+    int64_t i = 0;
+    for (int j = 0; j < CPU_LANES; j++)
+        lane[j] = -INFINITY;
+    for (; i + CPU_LANES <= count; i += CPU_LANES) {
+        CPU_UNROLL for (int j = 0; j < CPU_LANES; j++)
+        {
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+            bad |= x[i + j] != x[i + j];
+        }
+    }
+    for (int j = 0; j < CPU_LANES; j++)
+        best = lane[j] > best ? lane[j] : best;
+    for (; i < count; i++)
         best = cpu_larger(best, x[i]);
-    return best;
+    return bad != 0 ? NAN : best;
 }
 
 #if CPU_X86
@@ -146,9 +164,9 @@ CPU_TARGET_AVX512 static float exp_segment_avx512(const float *x, int64_t count,
                 _mm512_mask_storeu_ps(y + i + 16 * j, mask, e);
         }
     }
-    float lane[CPU_LANES];
+    float lane[16];
     _mm512_storeu_ps(lane, _mm512_add_ps(sums[0], sums[1]));
-    return add_lanes(lane);
+    return add_lanes(lane, 16);
 }
 
 CPU_TARGET_AVX2 static float exp_segment_avx2(const float *x, int64_t count, float shift, float *y)
@@ -177,7 +195,7 @@ CPU_TARGET_AVX2 static float exp_segment_avx2(const float *x, int64_t count, flo
         if (y != NULL)
             y[i + j] = rest[j];
     }
-    return add_lanes(lane);
+    return add_lanes(lane, 16);
 }
 #endif
 
@@ -190,7 +208,7 @@ static float exp_segment_plain(const float *x, int64_t count, float shift, float
         if (y != NULL)
             y[i] = e;
     }
-    return add_lanes(lane);
+    return add_lanes(lane, CPU_LANES);
 }
 
 static float exp_segment(enum cpu_level level, const float *x, int64_t count, float shift, float *y)
@@ -250,23 +268,37 @@ float cpu_row_exp(enum cpu_level level, const float *x, int64_t count, float shi
 }
 
 /* y = (x - centre) factor w + b, or + shift where there is no b. */
+CPU_INLINE void affine_with(const bool has_w, const bool has_b, const float *x, int64_t count,
+                            float centre, float factor, const float *w, const float *b, float shift,
+                            float *y)
+{
+    int64_t i = 0;
+    for (; i + CPU_LANES <= count; i += CPU_LANES) {
+        cpu_v8 v = (CPU_LOAD8(x + i) - centre) * factor;
+        if (has_w)
+            v *= CPU_LOAD8(w + i);
+        if (has_b)
+            v += CPU_LOAD8(b + i);
+        else
+            v += shift;
+        CPU_STORE8(y + i, v);
+    }
+    for (; i < count; i++)
+        y[i] = (x[i] - centre) * factor * (has_w ? w[i] : 1) + (has_b ? b[i] : shift);
+}
+
 CPU_INLINE void affine_body(enum cpu_level level, const float *x, int64_t count, float centre,
                             float factor, const float *w, const float *b, float shift, float *y)
 {
     (void)level;
-    int64_t i = 0;
-    for (; i + CPU_LANES <= count; i += CPU_LANES) {
-        cpu_v16 v = (CPU_LOAD16(x + i) - centre) * factor;
-        if (w != NULL)
-            v *= CPU_LOAD16(w + i);
-        if (b != NULL)
-            v += CPU_LOAD16(b + i);
-        else
-            v += shift;
-        CPU_STORE16(y + i, v);
-    }
-    for (; i < count; i++)
-        y[i] = (x[i] - centre) * factor * (w != NULL ? w[i] : 1) + (b != NULL ? b[i] : shift);
+    if (w != NULL && b != NULL)
+        affine_with(true, true, x, count, centre, factor, w, b, shift, y);
+    else if (w != NULL)
+        affine_with(true, false, x, count, centre, factor, w, b, shift, y);
+    else if (b != NULL)
+        affine_with(false, true, x, count, centre, factor, w, b, shift, y);
+    else
+        affine_with(false, false, x, count, centre, factor, w, b, shift, y);
 }
 CPU_VARIANTS(affine,
              (enum cpu_level level, const float *x, int64_t count, float centre, float factor,

@@ -86,7 +86,7 @@ CPU_INLINE void accumulate_body(enum cpu_level level, const float *x, int64_t co
     (void)level;
     int64_t i = 0;
     for (; i + CPU_LANES <= count; i += CPU_LANES)
-        CPU_STORE16(y + i, CPU_LOAD16(y + i) + CPU_LOAD16(x + i));
+        CPU_STORE8(y + i, CPU_LOAD8(y + i) + CPU_LOAD8(x + i));
     for (; i < count; i++)
         y[i] += x[i];
 }
@@ -236,10 +236,10 @@ CPU_INLINE void rotate_body(enum cpu_level level, const float *x, const float *c
     (void)level;
     int64_t i = 0;
     for (; i + CPU_LANES <= half; i += CPU_LANES) {
-        cpu_v16 a = CPU_LOAD16(x + i), b = CPU_LOAD16(x + half + i);
-        cpu_v16 cosine = CPU_LOAD16(c + i), sine = CPU_LOAD16(s + i);
-        CPU_STORE16(y + i, a * cosine - b * sine);
-        CPU_STORE16(y + half + i, b * cosine + a * sine);
+        cpu_v8 a = CPU_LOAD8(x + i), b = CPU_LOAD8(x + half + i);
+        cpu_v8 cosine = CPU_LOAD8(c + i), sine = CPU_LOAD8(s + i);
+        CPU_STORE8(y + i, a * cosine - b * sine);
+        CPU_STORE8(y + half + i, b * cosine + a * sine);
     }
     for (; i < half; i++) {
         y[i] = x[i] * c[i] - x[half + i] * s[i];
