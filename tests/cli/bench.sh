@@ -34,6 +34,13 @@ ok "limits that nobody knows" eval 'grep -q "^    sgemm  *not known$" "$out"'
 crayon bench --plugin-path "$stages" --device idle --filter rms_norm --runs 1 --json
 ok "the same as JSON" eval '[ $status = 0 ] && json "$out" && holds "$out" "\"lacking\":true"'
 
+crayon devices --plugin-path "$stages" --device idle --check --json
+tr '{' '\n' <"$out" | sed -n 's/^"name":"\([a-z0-9_]*\)","ok".*/\1/p' >operations
+while read -r operation; do
+    grep -qF "\"$operation/" "$top_srcdir/core/command/bench/cases.c" || echo "$operation"
+done <operations >without
+ok "every operation has a case" eval '[ "$(wc -l <operations)" -ge 45 ] && [ ! -s without ]'
+
 if [ ! -f "$top_builddir/plugins/device-cpu/.libs/device-cpu.so" ]; then
     skip "the processor" "device-cpu was left out"
     plan
@@ -63,7 +70,7 @@ ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$o
     [ "$(grep -c "^{\"name\":\"[a-z_]*_norm/.*\"seconds\":.*\"share\":.*\"limit\":\"read\"" "$out")" = 3 ]'
 
 bench --filter norm/ --baseline before.json
-ok "--baseline" eval '[ $status = 0 ] && [ ! -s "$err" ] && holds "$out" "time/base  share/base" &&
+ok "--baseline" eval '[ $status = 0 ] && [ ! -s "$err" ] && holds "$out" "x time  x share" &&
     ! grep -q "^.\{101\}" "$out" &&
     [ "$(grep -c "^  [a-z]*_norm/.*%  *[0-9.]*  *[0-9.]*  *[0-9]*% read " "$out")" = 3 ]'
 sed -e 's|"rms_norm/1x4096"|"rms_norm/1x1"|' -e 's/"threads":1/"threads":3/' before.json >other.json

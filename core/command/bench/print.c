@@ -50,7 +50,7 @@ static void print_titles(const struct bench_table *table)
 {
     print("  %-*s  %8s  %4s", table->name_width, "", "time", "+-");
     if (table->baseline)
-        print("  %9s  %10s", "time/base", "share/base");
+        print("  %6s  %7s", "x time", "x share");
     else
         print("  %6s  %7s", "GB/s", "GFLOP/s");
     print("  %5s %-5s  variant\n", "share", "of");
@@ -74,18 +74,16 @@ static void print_ratio(int width, double is, double was)
 
 static void print_figures(const struct bench_table *table, const struct bench_result *result)
 {
-    int used = 2 + table->name_width + 2 + 8 + 2 + 4 + 2 + 5 + 1 + 5 + 2;
+    int used = 2 + table->name_width + 2 + 8 + 2 + 4 + 2 + 6 + 2 + 7 + 2 + 5 + 1 + 5 + 2;
     print_time(result->seconds);
     double spread = 100 * (result->quartile3 - result->quartile1) / 2 / result->seconds;
     print("  %3.0f%%", spread < 999 ? spread : 999);
     if (table->baseline) {
-        print_ratio(9, result->seconds, result->before);
-        print_ratio(10, result->share, result->before_share);
-        used += 2 + 9 + 2 + 10;
+        print_ratio(6, result->seconds, result->before);
+        print_ratio(7, result->share, result->before_share);
     } else {
         print("  %6.1f  %7.1f", result->bytes / result->seconds / 1e9,
               result->operations / result->seconds / 1e9);
-        used += 2 + 6 + 2 + 7;
     }
     if (result->share > 0)
         print("  %4.0f%% %-5s  ", 100 * result->share, result->limit);
