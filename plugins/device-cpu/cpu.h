@@ -44,6 +44,11 @@ const char *cpu_level_name(enum cpu_level level);
 #endif
 #if defined(__AARCH64EL__)
 #define CPU_ARM 1
+#if defined(__clang__)
+#define CPU_TARGET_DOTPROD __attribute__((target("dotprod")))
+#else
+#define CPU_TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#endif
 #else
 #define CPU_ARM 0
 #endif

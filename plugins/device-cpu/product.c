@@ -11,6 +11,8 @@ void cpu_product_init(struct cpu_product *p, const struct cpu *cpu, const struct
 {
     *p = (struct cpu_product){.w = *w, .x = x, .m = m, .tiled = m > CPU_VECTOR_ROWS};
     p->vector = cpu_vector_choose(cpu_level(cpu), w);
+    if (cpu->features.dotprod && cpu->params.precision == CR_PRECISION_FAST)
+        cpu_vector_dotprod(w, &p->vector);
     p->tile = cpu_tile_choose(cpu_level(cpu));
 }
 

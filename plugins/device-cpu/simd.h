@@ -35,4 +35,12 @@
 #define CPU_UNROLL _Pragma("GCC unroll 32")
 #endif
 
+/* Loads do not move across it: gcc's scheduler brings all loads of a long loop to its start, and
+ * registers run out. */
+#if defined(__clang__)
+#define CPU_ORDER ((void)0)
+#else
+#define CPU_ORDER __asm__ volatile("" ::: "memory")
+#endif
+
 #endif

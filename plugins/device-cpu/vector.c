@@ -13,6 +13,10 @@ void cpu_vector_reorder(enum cpu_x_order order, const float *x, int64_t m, int64
         memcpy(out, x, (size_t)(m * k) * sizeof(float));
         return;
     }
+    if (order == CPU_X_BYTES_32 || order == CPU_X_BYTES_64) {
+        cpu_vector_bytes(order, x, m, k, out);
+        return;
+    }
     if (order == CPU_X_EVEN_ODD) {
         for (int64_t at = 0; at < m * k; at += 32)
             for (int i = 0; i < 16; i++) {
@@ -279,8 +283,7 @@ CPU_TARGET_AVX2 static void nested_scales_avx2(const struct cpu_weights *w, int6
 }
 #endif
 
-/* The scales of a row as f32: in place, or worked out into scratch. */
-static inline const float *row_scales(const struct cpu_weights *w, int64_t n, float *scratch)
+const float *cpu_vector_scales(const struct cpu_weights *w, int64_t n, float *scratch)
 {
     int64_t blocks = w->columns / CPU_NF4_BLOCK;
     if (w->nested == NULL)
@@ -308,7 +311,7 @@ CPU_INLINE struct row_set row_set(const struct cpu_weights *w, int64_t n, const 
     for (int r = 0; r < RB; r++) {
         if (w->dtype == CR_DTYPE_NF4) {
             set.rows[r] = data + (n + r) * k / 2;
-            set.scales[r] = row_scales(w, n + r, scratch + r * (k / CPU_NF4_BLOCK));
+            set.scales[r] = cpu_vector_scales(w, n + r, scratch + r * (k / CPU_NF4_BLOCK));
         } else if (w->dtype == CR_DTYPE_Q8_0) {
             set.rows[r] = data + (n + r) * k;
             set.scales[r] = (const uint16_t *)w->scales + (n + r) * (k / CPU_Q8_0_BLOCK);
@@ -511,6 +514,7 @@ CPU_INLINE void nf4_128(const uint8_t *const *codes, const float *const *scales,
                 }
                 multiply_16(w, xp, k, MB, r0, r0 + step, part == 0, t);
             }
+            CPU_ORDER;
         }
         CPU_UNROLL
         for (int i = 0; i < MB; i++)

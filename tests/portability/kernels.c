@@ -20,6 +20,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BOUND 1e-5 /* |d|2 / |plain|2 of everything that adds up */
+#define FAST_BOUND 1e-2
 
 static enum cpu_level level; /* that is tested now */
 
@@ -268,16 +269,21 @@ static void product(struct cpu *cpu, const struct cpu_weights *w, const float *x
 }
 
 static void compare_product(struct cpu *cpu, const struct matrix *w, int64_t m, int64_t n0,
-                            int64_t n1)
+                            int64_t n1, double bound)
 {
     int64_t k = w->w.columns, n = n1 - n0;
     struct guarded x = normals(m * k, 4), plain = guarded(m * n, 0), got = guarded(m * n, 4);
+    const enum cr_precision precision = cpu->params.precision;
     cpu->features.level = CPU_PLAIN;
+    cpu->params.precision = CR_PRECISION_EXACT;
     product(cpu, &w->w, x.at, m, n0, n1, plain.at, n);
     cpu->features.level = level;
+    cpu->params.precision = precision;
     product(cpu, &w->w, x.at, m, n0, n1, got.at, n);
-    /* The terms of one sum alone may cancel each other. */
-    if (!within(got.at, plain.at, m * n, m * n < 16 ? 10 * BOUND : BOUND) || !walls_stand(&got))
+    /* The terms of few sums may cancel each other. */
+    bool near = m * n < 16 ? difference(got.at, plain.at, m * n) <= 10 * bound
+                           : within(got.at, plain.at, m * n, bound);
+    if (!near || !walls_stand(&got))
         FAIL("product of type %d, %d x %d x %d, from row %d", (int)w->w.dtype, (int)m, (int)n,
              (int)k, (int)n0);
     release(&x);
@@ -285,19 +291,63 @@ static void compare_product(struct cpu *cpu, const struct matrix *w, int64_t m, 
     release(&got);
 }
 
-static void products(struct cpu *cpu)
+static void compare_products(struct cpu *cpu, const struct matrix *w, double bound)
 {
     static const int64_t ms[] = {1, 2, 3, 4, 5, 7, 16, 17, 33};
     static const int64_t ns[] = {1, 2, 3, 5, 8, 63};
+    for (size_t a = 0; a < COUNT(ms); a++)
+        for (size_t b = 0; b < COUNT(ns); b++)
+            compare_product(cpu, w, ms[a], (int64_t)b % 4, (int64_t)b % 4 + ns[b], bound);
+}
+
+static void products(struct cpu *cpu)
+{
     static const int64_t ks[] = {1, 31, 32, 64, 90, 96, 128, 192, 576};
     for (size_t t = 0; t < COUNT(dtypes) + 1; t++)
         for (size_t c = 0; c < COUNT(ks); c++) {
             struct matrix w = matrix(dtypes[t < 4 ? t : 3], t == 4, 66, ks[c]);
-            for (size_t a = 0; a < COUNT(ms); a++)
-                for (size_t b = 0; b < COUNT(ns); b++)
-                    compare_product(cpu, &w, ms[a], (int64_t)b % 4, (int64_t)b % 4 + ns[b]);
+            compare_products(cpu, &w, BOUND);
             matrix_free(&w);
         }
+}
+
+/* What only a device that may be fast does: 8-bit activations. */
+static void fast_products(struct cpu *cpu)
+{
+    static const int64_t ks[] = {128, 192, 256, 384, 1024};
+    cpu->params.precision = CR_PRECISION_FAST;
+    for (size_t t = 2; t < COUNT(dtypes) + 1; t++)
+        for (size_t c = 0; c < COUNT(ks); c++) {
+            struct matrix w = matrix(dtypes[t < 4 ? t : 3], t == 4, 66, ks[c]);
+            compare_products(cpu, &w, FAST_BOUND);
+            matrix_free(&w);
+        }
+    cpu->params.precision = CR_PRECISION_EXACT;
+}
+
+/* Zeros stay zeros, and what is no number, or infinite, reaches all of its row of y. */
+static void fast_specials(struct cpu *cpu)
+{
+    static const float special[] = {0, NAN, INFINITY, -INFINITY, 1e-40f};
+    enum {
+        K = 256
+    };
+    struct matrix w = matrix(CR_DTYPE_NF4, false, 5, K);
+    cpu->params.precision = CR_PRECISION_FAST;
+    for (size_t i = 0; i < COUNT(special); i++) {
+        struct guarded x = guarded(2 * K, 0), y = guarded(2 * 5, 4);
+        for (int j = 0; j < 2 * K; j++)
+            x.at[j] = j < K ? 0 : 1;
+        x.at[70] = special[i];
+        product(cpu, &w.w, x.at, 2, 0, 5, y.at, 5);
+        for (int j = 0; j < 10; j++)
+            if (j >= 5 ? !isfinite(y.at[j]) : isfinite(special[i]) ? y.at[j] != 0 : !isnan(y.at[j]))
+                FAIL("8-bit activations with %g: %g", (double)special[i], (double)y.at[j]);
+        release(&x);
+        release(&y);
+    }
+    cpu->params.precision = CR_PRECISION_EXACT;
+    matrix_free(&w);
 }
 
 static void transpositions(void)
@@ -525,10 +575,10 @@ static const char *const others[] = {[CPU_PLAIN] = "avx2,neon,openblas",
                                      [CPU_AVX512] = "openblas",
                                      [CPU_NEON] = "openblas"};
 
-static void operations(void)
+static void operations(enum cr_precision precision)
 {
     const struct cr_element *element = crayon_plugin.elements[0];
-    const struct cr_device_params params = {.precision = CR_PRECISION_EXACT, .threads = 2};
+    const struct cr_device_params params = {.precision = precision, .threads = 2};
     struct cr_device *device;
     struct cr_error err = CR_ERROR_INIT;
     setenv("CRAYON_CPU_DISABLE", others[level], 1);
@@ -567,7 +617,7 @@ static void report(const char *what)
 static void test_plain(void)
 {
     level = CPU_PLAIN;
-    operations();
+    operations(CR_PRECISION_EXACT);
     report("every operation against the reference");
 }
 
@@ -581,6 +631,11 @@ static void test_level(struct cpu *cpu)
     dots();
     products(cpu);
     report("products of every type");
+    if (cpu->features.dotprod) {
+        fast_products(cpu);
+        fast_specials(cpu);
+        report("products with 8-bit activations");
+    }
     transpositions();
     tiles();
     report("transposition and tiles");
@@ -588,8 +643,10 @@ static void test_level(struct cpu *cpu)
     report("activations");
     attentions(cpu);
     report("attention");
-    operations();
+    operations(CR_PRECISION_EXACT);
     report("every operation against the reference");
+    operations(CR_PRECISION_FAST);
+    report("every operation of a device that may be fast");
 }
 
 int main(void)

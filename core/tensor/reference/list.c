@@ -25,6 +25,9 @@ static bool linear(struct cr_case *c, enum cr_op op, int index)
         {.m = 33, .n = 65, .k = 300, .weights = CR_WEIGHTS_F16},
         {.m = 1, .n = 3, .k = 1, .weights = CR_WEIGHTS_F32},
         {.m = 65, .n = 70, .k = 129, .weights = CR_WEIGHTS_F32, .bias = true},
+        {.m = 2, .n = 65, .k = 256, .weights = CR_WEIGHTS_NF4, .bias = true},
+        {.m = 5, .n = 66, .k = 384, .weights = CR_WEIGHTS_Q8_0},
+        {.m = 1, .n = 63, .k = 512, .weights = CR_WEIGHTS_NESTED},
     };
     (void)op;
     if (index >= COUNT(cases))
