@@ -90,6 +90,9 @@ cJSON *cr_json_merge(cJSON *target, const cJSON *patch);
 CR_API
 bool cr_json_is_integer(const cJSON *item);
 
+/* Do both say the same? Of scalars and lists; an object is equal to nothing. */
+bool cr_json_equal(const cJSON *a, const cJSON *b);
+
 /* "an object", "a string", ... for messages. */
 CR_API
 const char *cr_json_kind(const cJSON *item);

@@ -282,7 +282,7 @@ bool cr_check_given(const struct cr_check *check, const char *name)
     cJSON *initial = NULL;
     if (value != NULL && cr_option_default(option, &initial, NULL) < 0)
         check->checker->no_memory = true;
-    bool given = value != NULL && !(initial != NULL && cJSON_Compare(value, initial, true));
+    bool given = value != NULL && !(initial != NULL && cr_json_equal(value, initial));
     cJSON_Delete(initial);
     return given;
 }

@@ -277,7 +277,7 @@ const struct cr_layer *cr_layer_of_change(const struct cr_pipeline *pipeline, co
             continue;
         if (now == NULL)
             now = use;
-        if (!cJSON_Compare(use, now, true))
+        if (!cr_json_equal(use, now))
             return changed;
         changed = layer;
     }

@@ -125,6 +125,9 @@ ok "an image that is not there" eval '[ $status = 1 ] && holds "$out" "{\"id\":1
 echo '{"id":1,"in":{"prompt":"x"}}' >items.jsonl
 batch wait.json --set wait.fail=true
 ok "a stage that fails" eval '[ $status = 1 ] && holds "$out" "{\"id\":1,\"error\":\"items.jsonl:1: " && holds "$out" "told to fail"'
+batch speak.json --set speak.warn=true
+ok "warnings of stages are shown" is 0 '{"id":1,"outputs":{"answer":"you said: x"}}' \
+    "crayon: warning: speak: x is hard to say"
 if [ -w /dev/full ]; then
     "$top_builddir/crayon" run --plugin-path "$stages" --batch items.jsonl speak.json >/dev/full 2>"$err"
     status=$?

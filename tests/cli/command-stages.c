@@ -10,7 +10,7 @@
 /* ---- test-speak: says what it was told ---- */
 
 struct speak {
-    bool null, stream, retract, seed;
+    bool null, stream, retract, seed, warn;
 };
 
 static int speak_text(struct speak *speak, struct cr_context *context, size_t item,
@@ -20,6 +20,10 @@ static int speak_text(struct speak *speak, struct cr_context *context, size_t it
                              : cr_asprintf("you said: %s", prompt != NULL ? prompt : "nothing");
     if (text == NULL)
         return cr_fail_memory(err, 16);
+    if (speak->warn) {
+        cr_context_log(context, CR_LOG_WARNING, "%s is hard to say", prompt);
+        cr_context_log(context, CR_LOG_INFO, "%s is said", prompt);
+    }
     if (speak->stream)
         cr_context_emit(context, "text", item, text, strlen("you said: "));
     if (speak->retract)
@@ -56,7 +60,8 @@ static const struct cr_element speak_element = {
         CR_OPTION_BOOL("null", struct speak, null, "false", 0, "say nothing"),
         CR_OPTION_BOOL("stream", struct speak, stream, "false", 0, "say it as it comes"),
         CR_OPTION_BOOL("retract", struct speak, retract, "false", 0, "say something else first"),
-        CR_OPTION_BOOL("seed", struct speak, seed, "false", 0, "say the seed")),
+        CR_OPTION_BOOL("seed", struct speak, seed, "false", 0, "say the seed"),
+        CR_OPTION_BOOL("warn", struct speak, warn, "false", 0, "warn of it")),
     .state_size = sizeof(struct speak),
     .stage = &speak_ops,
 };

@@ -11,8 +11,10 @@ if [ ! -e "$top_srcdir/.git" ] || ! tracked=$(git -C "$top_srcdir" ls-files 2>/d
     exit
 fi
 
-# Paths of make's list begin with the source folder; a folder in the list stands for all that is in it.
-dist=$(make -s -C "$top_builddir" print-dist | sed "s|^$top_srcdir/||; s|^\.\./||")
+# Paths of make's list begin with the source folder, as configure was told it; a folder in the list stands
+# for all that is in it.
+srcdir=$(sed -n 's/^srcdir = //p' "$top_builddir/Makefile")
+dist=$(make -s -C "$top_builddir" print-dist | sed "s|^$top_srcdir/||; s|^$srcdir/||")
 missing=$(echo "$tracked" | while read -r file; do
     case $file in
     .gitignore | */.gitignore) continue ;;

@@ -28,12 +28,13 @@ sed 's/"opacity": 0.3/"opacity": 3/; s/"grid"/"gird"/; s/"numbering".*/"more": "
     sed 's/"stages": {/&"a": { "use": "overlay", "in": { "image": "b.image", "panoptic": "segment.panoptic" } }, "b": { "use": "overlay", "in": { "image": "a.image", "panoptic": "segment.panoptic" } },/' >a.json
 crayon check a.json
 cat "$err" >>said
-crayon check caption.json --set overlay.in.panoptic=@image
-sed 's/--set:/a.json:/' "$err" >>said
+echo '{ "crayon": 1, "extends": "caption.json", "stages": { "overlay": { "in": { "panoptic": "@image" } } } }' >a.json
+crayon check a.json
+cat "$err" >>said
 echo '{ "crayon": 1, "extends": "b.json" }' >a.json
 echo '{ "crayon": 1, "extends": "a.json" }' >b.json
 crayon check a.json
-sed 's/b.json: \/extends/a.json: \/extends/' "$err" >>said
+cat "$err" >>said
 while read -r message; do
     ok "crayon says: $message" holds said "crayon: error: $message"
 done <messages

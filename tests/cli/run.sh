@@ -252,6 +252,12 @@ ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && same want
 run values.json --json --out panoptic=p.png --out u8=u.json
 ok "--json names files" eval '[ $status = 0 ] && json "$out" && holds "$out" \
     "\"outputs\":{\"panoptic\":{\"file\":\"p.png\",\"json\":\"p.json\"},\"u8\":{\"file\":\"u.json\"}}"'
+run speak.json --prompt x --set speak.warn=true
+ok "warnings of stages are shown" is 0 "you said: x" "crayon: warning: speak: x is hard to say"
+run speak.json --prompt x --set speak.warn=true --quiet
+ok "not with --quiet" is 0 "you said: x" ""
+run speak.json --prompt x --set speak.warn=true --verbose
+ok "and more with --verbose" holds "$err" "crayon: speak: x is said"
 run speak.json --prompt x --verbose
 ok "--verbose tells times" eval \
     '[ $status = 0 ] && grep -q "^crayon: speak: opened in [0-9.]* s, ran in [0-9.]* s$" "$err"'

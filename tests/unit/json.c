@@ -242,6 +242,30 @@ static void knows_integers(void **state)
     assert_false(cr_json_is_integer(NULL));
 }
 
+static void compares(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other;
+        bool equal;
+    } cases[] = {
+        {"\"a\"", "\"a\"", true},           {"\"a\"", "\"A\"", false}, {"1", "1.0", true},
+        {"1", "1.0000000000000002", false}, {"1", "\"1\"", false},     {"true", "true", true},
+        {"true", "false", false},           {"false", "false", true},  {"null", "null", true},
+        {"null", "false", false},           {"[]", "[]", true},        {"[1, 2]", "[1, 2]", true},
+        {"[1, 2]", "[1]", false},           {"[1]", "[1, 2]", false},  {"[1, 2]", "[2, 1]", false},
+        {"[[\"a\"]]", "[[\"a\"]]", true},   {"[1]", "1", false},       {"{}", "{}", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cJSON *one = parse(cases[i].one), *other = parse(cases[i].other);
+        if (cr_json_equal(one, other) != cases[i].equal)
+            fail_msg("%s and %s", cases[i].one, cases[i].other);
+        cJSON_Delete(one);
+        cJSON_Delete(other);
+    }
+    assert_false(cr_json_equal(NULL, NULL));
+}
+
 static void names_kinds(void **state)
 {
     (void)state;
@@ -314,6 +338,7 @@ int main(void)
         cmocka_unit_test(merges_as_rfc_7396_has_it),
         cmocka_unit_test(merging_fails_cleanly),
         cmocka_unit_test(knows_integers),
+        cmocka_unit_test(compares),
         cmocka_unit_test(names_kinds),
         cmocka_unit_test(writes_pointers_and_strings),
         cmocka_unit_test(quotes_what_is_not_utf8),
