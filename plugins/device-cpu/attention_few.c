@@ -10,7 +10,7 @@
 #include "vector.h"
 
 #define CHUNK 512 /* keys of a task */
-#define KEYS 64   /* keys that are loaded at once */
+#define KEYS 32   /* keys that are loaded at once: their rows stay in the first-level cache */
 
 struct few {
     const struct cpu_attention *a;
@@ -22,50 +22,119 @@ struct few {
     size_t scratch;
 };
 
-static void add_scaled_plain(float *out, const float *x, float factor, int64_t count)
+/* out[i] += sum over keys of p[j] values[j * d + i]. A key that is hidden has p = 0, and must not
+ * be felt even where its value is NaN. */
+static void add_values_plain(float *out, const float *values, const float *p, int64_t count,
+                             int64_t d)
 {
-    for (int64_t i = 0; i < count; i++)
-        out[i] += factor * x[i];
+    for (int64_t j = 0; j < count; j++)
+        for (int64_t i = 0; i < d && p[j] != 0; i++)
+            out[i] += p[j] * values[j * d + i];
 }
 
 #if CPU_X86
-CPU_TARGET_AVX2 static void add_scaled_avx2(float *out, const float *x, float factor, int64_t count)
+/* 64 columns of the sum stay in registers while the keys pass by. */
+CPU_TARGET_AVX512 static void add_values_avx512(float *out, const float *values, const float *p,
+                                                int64_t count, int64_t d)
 {
-    const __m256 f = _mm256_set1_ps(factor);
-    int64_t i = 0;
-    for (; i + 8 <= count; i += 8)
-        _mm256_storeu_ps(out + i,
-                         _mm256_fmadd_ps(f, _mm256_loadu_ps(x + i), _mm256_loadu_ps(out + i)));
-    add_scaled_plain(out + i, x + i, factor, count - i);
+    for (int64_t c = 0; c < d; c += 64) {
+        __mmask16 mask[4];
+        __m512 sums[4];
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++) {
+            int64_t left = d - c - 16 * v;
+            mask[v] = left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+            sums[v] = _mm512_maskz_loadu_ps(mask[v], out + c + 16 * v);
+        }
+        for (int64_t j = 0; j < count; j++) {
+            if (p[j] == 0)
+                continue;
+            const __m512 factor = _mm512_set1_ps(p[j]);
+            CPU_UNROLL
+            for (int v = 0; v < 4; v++)
+                sums[v] = _mm512_fmadd_ps(
+                    factor, _mm512_maskz_loadu_ps(mask[v], values + j * d + c + 16 * v), sums[v]);
+        }
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++)
+            _mm512_mask_storeu_ps(out + c + 16 * v, mask[v], sums[v]);
+    }
+}
+
+CPU_TARGET_AVX2 static void add_values_avx2(float *out, const float *values, const float *p,
+                                            int64_t count, int64_t d)
+{
+    int64_t c = 0;
+    for (; c + 32 <= d; c += 32) {
+        __m256 sums[4];
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++)
+            sums[v] = _mm256_loadu_ps(out + c + 8 * v);
+        for (int64_t j = 0; j < count; j++) {
+            if (p[j] == 0)
+                continue;
+            const __m256 factor = _mm256_set1_ps(p[j]);
+            CPU_UNROLL
+            for (int v = 0; v < 4; v++)
+                sums[v] =
+                    _mm256_fmadd_ps(factor, _mm256_loadu_ps(values + j * d + c + 8 * v), sums[v]);
+        }
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++)
+            _mm256_storeu_ps(out + c + 8 * v, sums[v]);
+    }
+    for (int64_t j = 0; j < count && c < d; j++)
+        for (int64_t i = c; i < d && p[j] != 0; i++)
+            out[i] += p[j] * values[j * d + i];
 }
 #endif
 
 #if CPU_ARM
-static void add_scaled_neon(float *out, const float *x, float factor, int64_t count)
+static void add_values_neon(float *out, const float *values, const float *p, int64_t count,
+                            int64_t d)
 {
-    int64_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        vst1q_f32(out + i, vfmaq_n_f32(vld1q_f32(out + i), vld1q_f32(x + i), factor));
-    add_scaled_plain(out + i, x + i, factor, count - i);
+    int64_t c = 0;
+    for (; c + 16 <= d; c += 16) {
+        float32x4_t sums[4];
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++)
+            sums[v] = vld1q_f32(out + c + 4 * v);
+        for (int64_t j = 0; j < count; j++) {
+            if (p[j] == 0)
+                continue;
+            CPU_UNROLL
+            for (int v = 0; v < 4; v++)
+                sums[v] = vfmaq_n_f32(sums[v], vld1q_f32(values + j * d + c + 4 * v), p[j]);
+        }
+        CPU_UNROLL
+        for (int v = 0; v < 4; v++)
+            vst1q_f32(out + c + 4 * v, sums[v]);
+    }
+    for (int64_t j = 0; j < count && c < d; j++)
+        for (int64_t i = c; i < d && p[j] != 0; i++)
+            out[i] += p[j] * values[j * d + i];
 }
 #endif
 
-static void add_scaled(enum cpu_level level, float *out, const float *x, float factor,
-                       int64_t count)
+static void add_values(enum cpu_level level, float *out, const float *values, const float *p,
+                       int64_t count, int64_t d)
 {
+    switch (level) {
 #if CPU_X86
-    if (level >= CPU_AVX2) {
-        add_scaled_avx2(out, x, factor, count);
-        return;
-    }
+    case CPU_AVX512:
+        add_values_avx512(out, values, p, count, d);
+        break;
+    case CPU_AVX2:
+        add_values_avx2(out, values, p, count, d);
+        break;
 #elif CPU_ARM
-    if (level == CPU_NEON) {
-        add_scaled_neon(out, x, factor, count);
-        return;
-    }
+    case CPU_NEON:
+        add_values_neon(out, values, p, count, d);
+        break;
 #endif
-    (void)level;
-    add_scaled_plain(out, x, factor, count);
+    default:
+        add_values_plain(out, values, p, count, d);
+    }
 }
 
 /* Row r of a task is query r % queries of head r / queries of the group. */
@@ -74,12 +143,18 @@ static int64_t head_of(const struct cpu_attention *a, int64_t key_head, int64_t 
     return key_head * a->group + r / a->queries;
 }
 
+static void load(const struct cpu_attention *a, const void *from, int64_t b, int64_t key_head,
+                 int64_t j0, int64_t count, float *loaded)
+{
+    for (int64_t j = 0; j < count; j++)
+        cpu_attention_load(a, from, cpu_attention_key(a, b, key_head, j0 + j), loaded + j * a->d);
+}
+
 static void score(const struct few *f, int64_t b, int64_t key_head, int64_t j0, int64_t count,
                   float *loaded, float *scores)
 {
     const struct cpu_attention *a = f->a;
-    for (int64_t j = 0; j < count; j++)
-        cpu_attention_load(a, a->k, cpu_attention_key(a, b, key_head, j0 + j), loaded + j * a->d);
+    load(a, a->k, b, key_head, j0, count, loaded);
     for (int64_t r = 0; r < f->rows; r++) {
         int64_t head = head_of(a, key_head, r), i = r % a->queries;
         const float *q = a->q + ((b * a->heads + head) * a->queries + i) * a->d;
@@ -112,12 +187,9 @@ static void task(void *argument, int64_t index, int worker)
             for (int64_t i = 0; i < a->d && factor != 1; i++)
                 out[i] *= factor;
         }
-        for (int64_t j = 0; j < count; j++) {
-            cpu_attention_load(a, a->v, cpu_attention_key(a, b, key_head, j0 + j), loaded);
-            for (int64_t r = 0; r < f->rows; r++)
-                if (scores[r * KEYS + j] != 0)
-                    add_scaled(a->level, part + r * (a->d + 2), loaded, scores[r * KEYS + j], a->d);
-        }
+        load(a, a->v, b, key_head, j0, count, loaded);
+        for (int64_t r = 0; r < f->rows; r++)
+            add_values(a->level, part + r * (a->d + 2), loaded, scores + r * KEYS, count, a->d);
     }
 }
 
