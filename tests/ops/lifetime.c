@@ -4,6 +4,7 @@
 #include "devices.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include <crayon/memory.h>
 
@@ -270,6 +271,36 @@ static void test_pool(void **state)
     check_pool(false);
 }
 
+/* Several threads on one device: calls are serialised, tensors are counted. */
+static void *run_layers(void *device)
+{
+    struct cr_error error = CR_ERROR_INIT;
+    struct layer layer;
+    int result = layer_init(&layer, device, &error);
+    for (int i = 0; i < 20 && result == 0; i++)
+        result = run_layer(&layer, &error);
+    layer_finish(&layer);
+    return result == 0 ? device : NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct cr_device *device = watch();
+    struct cr_device_memory memory;
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_layers, device), 0);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, device);
+    }
+    cr_device_get_memory(device, &memory);
+    assert_int_equal(memory.used, 0);
+    cr_device_unref(&device);
+}
+
 /* A block is not handed out for something much smaller. */
 static void test_pool_fits(void **state)
 {
@@ -410,9 +441,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_references), TEST(test_moving),       TEST(test_pool),
-        TEST(test_pool_fits),  TEST(test_exhaustion),   TEST(test_failing_submit),
-        TEST(test_faults),     TEST(test_other_faults),
+        TEST(test_references),     TEST(test_moving),    TEST(test_pool),
+        TEST(test_threads),        TEST(test_pool_fits), TEST(test_exhaustion),
+        TEST(test_failing_submit), TEST(test_faults),    TEST(test_other_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

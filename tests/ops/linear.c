@@ -57,6 +57,35 @@ static void test_fused(void **state)
     }
 }
 
+/* Matrices of both types, transposed or not, alone and in batches that are broadcast. */
+static void test_matmul(void **state)
+{
+    (void)state;
+    static const int64_t m[] = {1, 2, 17, 64, 129}, n[] = {1, 33, 64, 160}, k[] = {1, 31, 64, 300};
+    static const int64_t leads[][2][2] = {
+        {{1, 1}, {1, 1}}, {{2, 3}, {2, 3}}, {{1, 3}, {2, 1}}, {{2, 1}, {1, 1}}};
+    for (int i = 0; i < 80; i++) {
+        struct cr_case c;
+        bool ta = i % 2 != 0, tb = i / 2 % 2 != 0;
+        const int64_t(*lead)[2] = leads[i / 4 % 4];
+        int64_t height = m[i % 5], width = n[i / 5 % 4], depth = k[(i / 3 + i / 20) % 4];
+        const int64_t a[4] = {lead[0][0], lead[0][1], ta ? depth : height, ta ? height : depth};
+        const int64_t b[4] = {lead[1][0], lead[1][1], tb ? width : depth, tb ? depth : width};
+        const int64_t y[4] = {a[0] > b[0] ? a[0] : b[0], a[1] > b[1] ? a[1] : b[1], height, width};
+        cr_case_init(&c, CR_OP_MATMUL, (uint64_t)i,
+                     "[%lld, %lld, %lld, %lld] by [%lld, %lld, ..]%s%s", (long long)a[0],
+                     (long long)a[1], (long long)a[2], (long long)a[3], (long long)b[0],
+                     (long long)b[1], ta ? ", a transposed" : "", tb ? ", b transposed" : "");
+        cr_case_in(&c, i % 3 == 1 ? CR_DTYPE_F16 : CR_DTYPE_F32, 4, a, CR_FILL_NORMAL);
+        cr_case_in(&c, i / 3 % 3 == 1 ? CR_DTYPE_F16 : CR_DTYPE_F32, 4, b, CR_FILL_NORMAL);
+        cr_case_out(&c, CR_DTYPE_F32, 4, y, CR_FILL_ZERO);
+        c.call.ints[0] = ta;
+        c.call.ints[1] = tb;
+        c.call.reals[0] = i % 5 == 0 ? -0.125 : 1;
+        check_case(&c);
+    }
+}
+
 static void test_many_rows(void **state)
 {
     (void)state;
@@ -92,9 +121,8 @@ static void test_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_fused),
-        cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_pairs),  cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_matmul), cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
