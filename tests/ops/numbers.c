@@ -340,7 +340,7 @@ static void test_casts(void **state)
     static const float edges[] = {
         0.99f,         -0.99f,        1.5f,  -1.5f,          254.9f,         255,   255.5f, 256,
         2147483520.0f, 2147483648.0f, 3e9f,  -2147483648.0f, -2147483904.0f, -3e9f, 65504,  65519,
-        65520,         -65520,        1e-8f, 16777217};
+        65520,         -65520,        1e-8f, 16777216};
     static const enum cr_dtype to[] = {CR_DTYPE_F32, CR_DTYPE_F16, CR_DTYPE_I32, CR_DTYPE_U8};
     for (size_t i = 0; i < COUNT(to); i++)
         for (int shift = 0; shift < 17; shift++) {
