@@ -13,7 +13,7 @@
 #include "vmath.h"
 
 #define KEYS 128   /* in a block */
-#define ROWS 112   /* about so many in a task */
+#define ROWS 120   /* in a task: at most, and whole groups for the micro-kernel */
 #define FEW_ROWS 8 /* up to so many go one by one */
 
 /* ---- Rows ---- */
@@ -494,7 +494,8 @@ static int attention(struct cpu *cpu, const struct cr_call *call, struct cr_erro
     }
     if (a->group * a->queries <= FEW_ROWS)
         return cpu_attention_few(a, err);
-    plan.block = ROWS / a->group < 1 ? 1 : ROWS / a->group;
+    const int64_t rows = ROWS / plan.tile.mr * plan.tile.mr;
+    plan.block = rows / a->group < 1 ? 1 : rows / a->group;
     plan.block = plan.block < a->queries ? plan.block : a->queries;
     plan.blocks = (a->queries + plan.block - 1) / plan.block;
     plan.width = round_up(a->d, plan.tile.nr);

@@ -151,6 +151,28 @@ CPU_TARGET_AVX512 static double add_avx512(void)
 }
 #endif
 
+#if CPU_ARM
+#define NEON_CHAINS 24 /* for four units */
+
+static double add_neon(void)
+{
+    float32x4_t sums[NEON_CHAINS];
+    const float32x4_t a = vdupq_n_f32(0.999f), b = vdupq_n_f32(0.001f);
+    CPU_UNROLL
+    for (int c = 0; c < NEON_CHAINS; c++)
+        sums[c] = vdupq_n_f32((float)c);
+    for (int i = 0; i < ADDS; i++)
+        CPU_UNROLL
+    for (int c = 0; c < NEON_CHAINS; c++)
+        sums[c] = vfmaq_f32(sums[c], a, b);
+    double total = 0;
+    CPU_UNROLL
+    for (int c = 0; c < NEON_CHAINS; c++)
+        total += (double)vaddvq_f32(sums[c]);
+    return total;
+}
+#endif
+
 static void add_task(void *argument, int64_t index, int worker)
 {
     struct probe *probe = argument;
@@ -158,6 +180,11 @@ static void add_task(void *argument, int64_t index, int worker)
 #if CPU_X86
     if (cpu_level(probe->cpu) >= CPU_AVX2) {
         probe->sink[8 * worker] += cpu_level(probe->cpu) == CPU_AVX512 ? add_avx512() : add_avx2();
+        return;
+    }
+#elif CPU_ARM
+    if (cpu_level(probe->cpu) == CPU_NEON) {
+        probe->sink[8 * worker] += add_neon();
         return;
     }
 #endif
@@ -172,6 +199,10 @@ static double add_operations(const struct cpu *cpu)
         return 2.0 * ADDS * CHAINS * 16;
     case CPU_AVX2:
         return 2.0 * ADDS * CHAINS * 8;
+#if CPU_ARM
+    case CPU_NEON:
+        return 2.0 * ADDS * NEON_CHAINS * 4;
+#endif
     default:
         return 2.0 * (ADDS / 20) * CHAINS * 8;
     }
