@@ -82,6 +82,11 @@ struct cpu {
     struct cr_error late; /* of a finished call, not yet reported */
 };
 
+/* Memory for tensors, aligned to 64 at least; large blocks lie in large pages where the system has
+ * them. NULL when memory is exhausted. */
+void *cpu_memory_alloc(size_t bytes);
+void cpu_memory_free(void *memory);
+
 /* At least `bytes` of scratch that worker `worker` (or, with threads, the caller) keeps from call
  * to call: nothing is allocated in the steady state. Aligned to 64. NULL when memory is exhausted.
  */

@@ -9,7 +9,7 @@
 #include "tile.h"
 
 #define RUNS 7
-#define MEMORY ((size_t)512 << 20) /* more than caches hold */
+#define MEMORY ((size_t)1 << 30) /* more than caches hold */
 #define PIECE ((size_t)1 << 20)
 #define SIDE 1024 /* of the matrices of sgemm */
 
@@ -259,10 +259,10 @@ int cpu_limits(void *state, struct cr_device_limits *limits, struct cr_error *er
     const int threads = cpu_pool_threads(cpu->pool);
     struct probe probe = {.cpu = cpu};
     probe.sink = cr_calloc((size_t)threads * 8, sizeof(double));
-    probe.memory = cr_malloc(MEMORY);
+    probe.memory = cpu_memory_alloc(MEMORY);
     if (probe.sink == NULL || probe.memory == NULL) {
         cr_free(probe.sink);
-        cr_free(probe.memory);
+        cpu_memory_free(probe.memory);
         return cr_fail_memory(err, MEMORY);
     }
     memset(probe.memory, 0, MEMORY);
@@ -273,7 +273,7 @@ int cpu_limits(void *state, struct cr_device_limits *limits, struct cr_error *er
     limits->copy_bytes = (double)MEMORY / measure(&probe, MEMORY / 2 / PIECE, copy_task);
     limits->multiply_adds = threads * add_operations(cpu) / measure(&probe, threads, add_task);
     int result = measure_sgemm(&probe, &limits->sgemm, err);
-    cr_free(probe.memory);
+    cpu_memory_free(probe.memory);
     cr_free(probe.sink);
     return result;
 }

@@ -161,8 +161,12 @@ BY_ROWS(rows_avx512, CPU_AVX512)
 BY_ROWS(rows_neon, CPU_NEON)
 #endif
 
-/* How far ahead of the sums weights are asked for: the hardware prefetcher stops at page ends. */
-#define AHEAD 1024
+/* How far ahead of the sums weights are asked for. The hardware prefetcher stops at page ends; what
+ * is asked for goes to the second-level cache, and x stays in the first. One row of W at a time is
+ * one stream: four rows at a time, 1024 bytes ahead, reached 54 % of the read bandwidth with nf4
+ * and 70 % with q8_0 where this reaches 80 % and 96 %. */
+#define AHEAD 4096
+#define AHEAD_NEON 1024
 
 /* ---- AVX-512 ---- */
 
@@ -180,7 +184,7 @@ CPU_TARGET_AVX512 CPU_INLINE void nf4_512(const uint8_t *const *codes, const flo
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint8_t *at = codes[r] + block * 32;
-            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T1);
             const __m512i words = _mm512_loadu_si512(at);
             __m512 scale = _mm512_mask_broadcastss_ps(_mm512_set1_ps(scales[r][block]), 0xFF00,
                                                       _mm_load_ss(&scales[r][block + 1]));
@@ -211,7 +215,7 @@ CPU_TARGET_AVX512 CPU_INLINE void q8_0_512(const int8_t *const *codes,
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const int8_t *at = codes[r] + block * CPU_Q8_0_BLOCK;
-            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T1);
             __m512 w0 = _mm512_cvtepi32_ps(
                 _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at)));
             __m512 w1 = _mm512_cvtepi32_ps(
@@ -235,7 +239,7 @@ CPU_TARGET_AVX512 CPU_INLINE void f16_512(const uint16_t *const *rows, const flo
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint16_t *row = rows[r] + at;
-            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T1);
             __m512 w0 = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)row));
             __m512 w1 =
                 _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(row + 16)));
@@ -365,7 +369,7 @@ CPU_TARGET_AVX2 CPU_INLINE void nf4_256(const uint8_t *const *codes, const float
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint8_t *at = codes[r] + block * 32;
-            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T1);
             const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)at);
             const __m256 scale = _mm256_set1_ps(scales[r][block]);
             __m256 t[4];
@@ -396,7 +400,7 @@ CPU_TARGET_AVX2 CPU_INLINE void q8_0_256(const int8_t *const *codes, const uint1
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const int8_t *at = codes[r] + block * CPU_Q8_0_BLOCK;
-            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T1);
             __m256 scale = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(scales[r][block])));
             __m256 t[4];
             CPU_UNROLL
@@ -424,7 +428,7 @@ CPU_TARGET_AVX2 CPU_INLINE void f16_256(const uint16_t *const *rows, const float
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
             const uint16_t *row = rows[r] + at;
-            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T1);
             __m256 w0 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)row));
             __m256 w1 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(row + 8)));
             CPU_UNROLL
@@ -507,7 +511,7 @@ CPU_INLINE void nf4_128(const uint8_t *const *codes, const float *const *scales,
                 for (int r = r0; r < r0 + step; r++) {
                     const uint8_t *at = codes[r] + block * 32 + 16 * (part / 2);
                     if (part == 0)
-                        __builtin_prefetch(at + AHEAD);
+                        __builtin_prefetch(at + AHEAD_NEON);
                     uint8x16_t pairs = vld1q_u8(at);
                     w[r - r0] = cpu_nf4_16(planes, part % 2 == 0 ? vshrq_n_u8(pairs, 4)
                                                                  : vandq_u8(pairs, vdupq_n_u8(15)));
@@ -540,7 +544,7 @@ CPU_INLINE void q8_0_128(const int8_t *const *codes, const uint16_t *const *scal
                 CPU_UNROLL
                 for (int r = r0; r < r0 + step; r++) {
                     if (part == 0)
-                        __builtin_prefetch(codes[r] + at + AHEAD);
+                        __builtin_prefetch(codes[r] + at + AHEAD_NEON);
                     w[r - r0] = cpu_s8_16(places, vld1q_s8(codes[r] + at));
                 }
                 multiply_16(w, x + at, k, MB, r0, r0 + step, part == 0, t);
@@ -572,7 +576,7 @@ CPU_INLINE void f16_128(const uint16_t *const *rows, const float *x, int64_t k, 
                 CPU_UNROLL
                 for (int r = r0; r < r0 + step; r++) {
                     if (part == 0)
-                        __builtin_prefetch(rows[r] + at + AHEAD / 2);
+                        __builtin_prefetch(rows[r] + at + AHEAD_NEON / 2);
                     w[r - r0] = cpu_f16_16(rows[r] + at);
                 }
                 multiply_16(w, x + at, k, MB, r0, r0 + step, part == 0, t);
@@ -616,16 +620,16 @@ CPU_INLINE void rows_128(const struct cpu_weights *w, int64_t n, const float *x,
 /* ---- All rows ---- */
 
 #if CPU_X86 || CPU_ARM
-/* Four rows of W at a time for one row of x; two for more, which are then taken by four, two and
+/* ALONE rows of W at a time for one row of x; two for more, which are then taken by four, two and
  * one. */
-#define RUN(name, target, rows)                                                                    \
+#define RUN(name, target, rows, ALONE)                                                             \
     target static void name(const struct cpu_weights *w, int64_t n0, int64_t n1, const float *x,   \
                             int m, float *y, int64_t stride, float *scratch)                       \
     {                                                                                              \
         const int64_t k = w->columns;                                                              \
         int64_t n = n0;                                                                            \
-        for (; m == 1 && n + 4 <= n1; n += 4)                                                      \
-            rows(w, n, x, 1, 4, y, stride, scratch);                                               \
+        for (; m == 1 && n + ALONE <= n1; n += ALONE)                                              \
+            rows(w, n, x, 1, ALONE, y, stride, scratch);                                           \
         for (; n + 2 <= n1; n += 2) {                                                              \
             int i = 0;                                                                             \
             for (; i + 4 <= m; i += 4)                                                             \
@@ -645,10 +649,10 @@ CPU_INLINE void rows_128(const struct cpu_weights *w, int64_t n, const float *x,
     }
 #endif
 #if CPU_X86
-RUN(blocks_avx512, CPU_TARGET_AVX512, rows_512)
-RUN(blocks_avx2, CPU_TARGET_AVX2, rows_256)
+RUN(blocks_avx512, CPU_TARGET_AVX512, rows_512, 1)
+RUN(blocks_avx2, CPU_TARGET_AVX2, rows_256, 1)
 #elif CPU_ARM
-RUN(blocks_neon, , rows_128)
+RUN(blocks_neon, , rows_128, 4)
 #endif
 
 /* Do rows consist of whole blocks, so that the kernels above can be used? */

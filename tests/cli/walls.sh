@@ -58,7 +58,7 @@ includes plugins | while read -r file name; do
     '<assert.h>' | '<ctype.h>' | '<errno.h>' | '<float.h>' | '<inttypes.h>' | '<limits.h>') ;;
     '<math.h>' | '<stdalign.h>' | '<stdarg.h>' | '<stdatomic.h>' | '<stdbool.h>' | '<stddef.h>') ;;
     '<stdint.h>' | '<stdio.h>' | '<stdlib.h>' | '<string.h>' | '<strings.h>' | '<time.h>') ;;
-    '<pthread.h>' | '<sched.h>' | '<unistd.h>' | '<sys/auxv.h>') ;;
+    '<pthread.h>' | '<sched.h>' | '<unistd.h>' | '<sys/auxv.h>' | '<sys/mman.h>') ;;
     '<immintrin.h>' | '<arm_neon.h>' | '<cpuid.h>' | '<cblas.h>')
         case $file in plugins/device-cpu/*) ;; *) echo "$file: a plugin includes $name" ;; esac ;;
     *) [ -n "$own" ] && [ -f "${file%/*}/$own" ] || echo "$file: a plugin includes $name" ;;
