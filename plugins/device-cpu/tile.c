@@ -172,7 +172,7 @@ CPU_TARGET_AVX512 static void multiply_avx512(int64_t k, const float *x, const f
     CPU_UNROLL
     for (int i = 0; i < AVX512_MR; i++) {
         if (i >= rows)
-            break;
+            continue;
         float *to = y + i * stride;
         __m512 a = sums[i][0], b = sums[i][1];
         if (accumulate) {

@@ -231,18 +231,23 @@ CPU_TARGET_AVX512 CPU_INLINE void q8_0_512(const int8_t *const *codes,
     }
 }
 
-/* f16, K a multiple of 32. */
-CPU_TARGET_AVX512 CPU_INLINE void f16_512(const uint16_t *const *rows, const float *x, int64_t k,
-                                          const int MB, const int RB, __m512 (*sums)[4])
+/* f16 (half) or f32, K a multiple of 32. */
+CPU_TARGET_AVX512 CPU_INLINE __m512 load_512(const bool half, const char *row, int64_t at)
+{
+    if (half)
+        return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(row + 2 * at)));
+    return _mm512_loadu_ps(row + 4 * at);
+}
+
+CPU_TARGET_AVX512 CPU_INLINE void float_512(const bool half, const char *const *rows,
+                                            const float *x, int64_t k, const int MB, const int RB,
+                                            __m512 (*sums)[4])
 {
     for (int64_t at = 0; at < k; at += 32) {
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
-            const uint16_t *row = rows[r] + at;
-            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T1);
-            __m512 w0 = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)row));
-            __m512 w1 =
-                _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(row + 16)));
+            _mm_prefetch(rows[r] + (half ? 2 : 4) * at + AHEAD, _MM_HINT_T1);
+            __m512 w0 = load_512(half, rows[r], at), w1 = load_512(half, rows[r], at + 16);
             CPU_UNROLL
             for (int i = 0; i < MB; i++) {
                 __m512 t = _mm512_mul_ps(w0, _mm512_loadu_ps(x + i * k + at));
@@ -320,7 +325,7 @@ CPU_INLINE struct row_set row_set(const struct cpu_weights *w, int64_t n, const 
             set.rows[r] = data + (n + r) * k;
             set.scales[r] = (const uint16_t *)w->scales + (n + r) * (k / CPU_Q8_0_BLOCK);
         } else {
-            set.rows[r] = data + (n + r) * k * 2;
+            set.rows[r] = data + (n + r) * k * (w->dtype == CR_DTYPE_F16 ? 2 : 4);
         }
     }
     return set;
@@ -345,8 +350,10 @@ CPU_TARGET_AVX512 CPU_INLINE void rows_512(const struct cpu_weights *w, int64_t 
     else if (w->dtype == CR_DTYPE_Q8_0)
         q8_0_512((const int8_t *const *)set.rows, (const uint16_t *const *)set.scales, x, k, MB, RB,
                  sums);
+    else if (w->dtype == CR_DTYPE_F16)
+        float_512(true, (const char *const *)set.rows, x, k, MB, RB, sums);
     else
-        f16_512((const uint16_t *const *)set.rows, x, k, MB, RB, sums);
+        float_512(false, (const char *const *)set.rows, x, k, MB, RB, sums);
     CPU_UNROLL
     for (int i = 0; i < MB; i++)
         CPU_UNROLL
@@ -421,16 +428,21 @@ CPU_TARGET_AVX2 CPU_INLINE void q8_0_256(const int8_t *const *codes, const uint1
     }
 }
 
-CPU_TARGET_AVX2 CPU_INLINE void f16_256(const uint16_t *const *rows, const float *x, int64_t k,
-                                        const int MB, const int RB, __m256 (*sums)[4])
+CPU_TARGET_AVX2 CPU_INLINE __m256 load_256(const bool half, const char *row, int64_t at)
+{
+    if (half)
+        return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(row + 2 * at)));
+    return _mm256_loadu_ps((const float *)(const void *)(row + 4 * at));
+}
+
+CPU_TARGET_AVX2 CPU_INLINE void float_256(const bool half, const char *const *rows, const float *x,
+                                          int64_t k, const int MB, const int RB, __m256 (*sums)[4])
 {
     for (int64_t at = 0; at < k; at += 16) {
         CPU_UNROLL
         for (int r = 0; r < RB; r++) {
-            const uint16_t *row = rows[r] + at;
-            _mm_prefetch((const char *)row + AHEAD, _MM_HINT_T1);
-            __m256 w0 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)row));
-            __m256 w1 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(row + 8)));
+            _mm_prefetch(rows[r] + (half ? 2 : 4) * at + AHEAD, _MM_HINT_T1);
+            __m256 w0 = load_256(half, rows[r], at), w1 = load_256(half, rows[r], at + 8);
             CPU_UNROLL
             for (int i = 0; i < MB; i++) {
                 __m256 t = _mm256_mul_ps(w0, _mm256_loadu_ps(x + i * k + at));
@@ -459,8 +471,10 @@ CPU_TARGET_AVX2 CPU_INLINE void rows_256(const struct cpu_weights *w, int64_t n,
     else if (w->dtype == CR_DTYPE_Q8_0)
         q8_0_256((const int8_t *const *)set.rows, (const uint16_t *const *)set.scales, x, k, MB, RB,
                  sums);
+    else if (w->dtype == CR_DTYPE_F16)
+        float_256(true, (const char *const *)set.rows, x, k, MB, RB, sums);
     else
-        f16_256((const uint16_t *const *)set.rows, x, k, MB, RB, sums);
+        float_256(false, (const char *const *)set.rows, x, k, MB, RB, sums);
     CPU_UNROLL
     for (int i = 0; i < MB; i++)
         CPU_UNROLL
@@ -659,7 +673,9 @@ RUN(blocks_neon, , rows_128, 4)
 static bool whole_blocks(const struct cpu_weights *w)
 {
     return (w->dtype == CR_DTYPE_NF4 && w->columns % CPU_NF4_BLOCK == 0) ||
-           ((w->dtype == CR_DTYPE_Q8_0 || w->dtype == CR_DTYPE_F16) && w->columns % 32 == 0);
+           ((w->dtype == CR_DTYPE_Q8_0 || w->dtype == CR_DTYPE_F16 ||
+             (CPU_X86 && w->dtype == CR_DTYPE_F32)) &&
+            w->columns % 32 == 0);
 }
 
 struct cpu_vector cpu_vector_choose(enum cpu_level level, const struct cpu_weights *w)
