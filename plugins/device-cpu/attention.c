@@ -515,8 +515,14 @@ static const char *variant(const struct cpu *cpu, const struct cr_call *call)
     return cpu_tile_choose(cpu_level(cpu)).name;
 }
 
+static const char *deform_variant(const struct cpu *cpu, const struct cr_call *call)
+{
+    (void)call;
+    return cpu_level(cpu) == CPU_AVX512 ? cpu_level_name(CPU_AVX2) : cpu_level_name(cpu_level(cpu));
+}
+
 const struct cpu_entry cpu_attention_family[] = {
     {CR_OP_ATTENTION, attention, variant},
-    {CR_OP_MS_DEFORM_ATTN, cpu_ms_deform_attn, NULL},
+    {CR_OP_MS_DEFORM_ATTN, cpu_ms_deform_attn, deform_variant},
     {0, NULL, NULL},
 };

@@ -5,29 +5,86 @@
 #include <string.h>
 
 #include "attention.h"
+#include "simd.h"
 
 #define QUERIES 32 /* of a task */
 #define MAX_LEVELS 8
 
 struct deform {
+    enum cpu_level level;
     const float *value, *locations, *weights;
     float *y;
     int64_t rows, queries, cells, heads, d, levels, points;
     int64_t height[MAX_LEVELS], width[MAX_LEVELS], start[MAX_LEVELS];
 };
 
-/* out += weight x the value at (row, column) of a level; zeros outside. */
-static void add_corner(const struct deform *f, const float *level, int64_t height, int64_t width,
-                       int64_t row, int64_t column, float weight, float *out)
+/* One of the four cells around a sample: where its value lies, and its share. */
+struct corner {
+    const float *value;
+    float weight;
+};
+
+static void add_corners_plain(const struct corner *corners, int count, int64_t d, float *out)
 {
-    if (row < 0 || column < 0 || row >= height || column >= width)
-        return;
-    const float *value = level + (row * width + column) * f->heads * f->d;
-    for (int64_t i = 0; i < f->d; i++)
-        out[i] += weight * value[i];
+    for (int c = 0; c < count; c++)
+        for (int64_t i = 0; i < d; i++)
+            out[i] += corners[c].weight * corners[c].value[i];
 }
 
-/* One sample at (x, y) in 0..1 of a level; pixel centres lie at (i + 1/2) / size. */
+#if CPU_X86
+CPU_TARGET_AVX2 static void add_corners_avx2(const struct corner *corners, int count, int64_t d,
+                                             float *out)
+{
+    int64_t i = 0;
+    for (; i + 8 <= d; i += 8) {
+        __m256 sum = _mm256_loadu_ps(out + i);
+        for (int c = 0; c < count; c++)
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(corners[c].weight),
+                                  _mm256_loadu_ps(corners[c].value + i), sum);
+        _mm256_storeu_ps(out + i, sum);
+    }
+    for (int c = 0; c < count; c++)
+        for (int64_t j = i; j < d; j++)
+            out[j] += corners[c].weight * corners[c].value[j];
+}
+#endif
+
+#if CPU_ARM
+static void add_corners_neon(const struct corner *corners, int count, int64_t d, float *out)
+{
+    int64_t i = 0;
+    for (; i + 4 <= d; i += 4) {
+        float32x4_t sum = vld1q_f32(out + i);
+        for (int c = 0; c < count; c++)
+            sum = vfmaq_n_f32(sum, vld1q_f32(corners[c].value + i), corners[c].weight);
+        vst1q_f32(out + i, sum);
+    }
+    for (int c = 0; c < count; c++)
+        for (int64_t j = i; j < d; j++)
+            out[j] += corners[c].weight * corners[c].value[j];
+}
+#endif
+
+static void add_corners(enum cpu_level level, const struct corner *corners, int count, int64_t d,
+                        float *out)
+{
+#if CPU_X86
+    if (level >= CPU_AVX2) {
+        add_corners_avx2(corners, count, d, out);
+        return;
+    }
+#elif CPU_ARM
+    if (level == CPU_NEON) {
+        add_corners_neon(corners, count, d, out);
+        return;
+    }
+#endif
+    (void)level;
+    add_corners_plain(corners, count, d, out);
+}
+
+/* One sample at (x, y) in 0..1 of a level; pixel centres lie at (i + 1/2) / size. Cells outside are
+ * zeros. */
 static void add_sample(const struct deform *f, const float *level, int64_t height, int64_t width,
                        const float *at, float weight, float *out)
 {
@@ -42,11 +99,17 @@ static void add_sample(const struct deform *f, const float *level, int64_t heigh
     if (x <= -1 || y <= -1 || x >= (float)width || y >= (float)height)
         return;
     float left = floorf(x), top = floorf(y), fx = x - left, fy = y - top;
-    int64_t column = (int64_t)left, row = (int64_t)top;
-    add_corner(f, level, height, width, row, column, weight * (1 - fy) * (1 - fx), out);
-    add_corner(f, level, height, width, row, column + 1, weight * (1 - fy) * fx, out);
-    add_corner(f, level, height, width, row + 1, column, weight * fy * (1 - fx), out);
-    add_corner(f, level, height, width, row + 1, column + 1, weight * fy * fx, out);
+    const float shares[4] = {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx};
+    struct corner corners[4];
+    int count = 0;
+    for (int c = 0; c < 4; c++) {
+        int64_t row = (int64_t)top + c / 2, column = (int64_t)left + c % 2;
+        if (row < 0 || column < 0 || row >= height || column >= width)
+            continue;
+        corners[count++] =
+            (struct corner){level + (row * width + column) * f->heads * f->d, weight * shares[c]};
+    }
+    add_corners(f->level, corners, count, f->d, out);
 }
 
 static void task(void *argument, int64_t index, int worker)
@@ -75,6 +138,7 @@ int cpu_ms_deform_attn(struct cpu *cpu, const struct cr_call *call, struct cr_er
     const struct cr_operand *value = &call->in[0], *weights = &call->in[2];
     (void)err;
     struct deform f = {
+        .level = cpu_level(cpu),
         .value = cpu_data(value),
         .locations = cpu_data(&call->in[1]),
         .weights = cpu_data(weights),
