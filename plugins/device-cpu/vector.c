@@ -634,6 +634,11 @@ CPU_INLINE void rows_128(const struct cpu_weights *w, int64_t n, const float *x,
 /* ---- All rows ---- */
 
 #if CPU_X86 || CPU_ARM
+/* One row of x stays in the first-level cache up to this length. A longer one is read from the
+ * second for every row of W: then four rows share it (nf4, K = 14336: 4.3 ms one by one, 2.6 by
+ * fours). */
+#define LONG_X 6144
+
 /* ALONE rows of W at a time for one row of x; two for more, which are then taken by four, two and
  * one. */
 #define RUN(name, target, rows, ALONE)                                                             \
@@ -642,8 +647,10 @@ CPU_INLINE void rows_128(const struct cpu_weights *w, int64_t n, const float *x,
     {                                                                                              \
         const int64_t k = w->columns;                                                              \
         int64_t n = n0;                                                                            \
-        for (; m == 1 && n + ALONE <= n1; n += ALONE)                                              \
+        for (; m == 1 && k <= LONG_X && n + ALONE <= n1; n += ALONE)                               \
             rows(w, n, x, 1, ALONE, y, stride, scratch);                                           \
+        for (; m == 1 && k > LONG_X && n + 4 <= n1; n += 4)                                        \
+            rows(w, n, x, 1, 4, y, stride, scratch);                                               \
         for (; n + 2 <= n1; n += 2) {                                                              \
             int i = 0;                                                                             \
             for (; i + 4 <= m; i += 4)                                                             \
