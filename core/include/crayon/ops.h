@@ -154,7 +154,7 @@ struct cr_attention {
     const struct cr_tensor *bias;    /* f32 [B|1,H|1,Lq|1,Lk], added to the scaled score; or NULL */
     const struct cr_tensor
         *rows; /* i32 [B,Lk]: key and value j of item b are row rows[b,j] of k and v, whose leading
-                  extent is then 1 and which hold R rows; -1: nothing there. Or NULL */
+                  extent is then 1 and which hold R rows; below 0: nothing there. Or NULL */
 };
 
 /* y[B,H,Lq,d] = softmax(scale q k^T + bias, over what is visible) v. q[B,H,Lq,d] f32;
