@@ -37,9 +37,11 @@
 #ifndef CRAYON_PLUGIN_H
 #define CRAYON_PLUGIN_H
 
+#include <crayon/config.h>
 #include <crayon/device.h>
 #include <crayon/error.h>
 #include <crayon/log.h>
+#include <crayon/model.h>
 #include <crayon/value.h>
 
 #ifdef __cplusplus
@@ -47,7 +49,7 @@ extern "C" {
 #endif
 
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 1
+#define CR_ABI_MINOR 2
 #define CR_PLUGIN_MAGIC "crayon\r\n"
 
 /* ---- Ports ---- */
@@ -194,6 +196,16 @@ bool cr_context_wants(const struct cr_context *context, const char *port);
 CR_API
 void cr_context_output(struct cr_context *context, const char *port, struct cr_value **value);
 
+/* The device of this stage, open; NULL unless the element says CR_ELEMENT_USES_DEVICE. Its tensor
+ * inputs have been moved there. (since ABI 1.2) */
+CR_API
+struct cr_device *cr_context_device(const struct cr_context *context);
+/* Load a claim to the device of this stage, with its progress and its cancel flag. (since ABI 1.2)
+ */
+CR_API
+int cr_context_load(struct cr_context *context, struct cr_claim *claim,
+                    struct cr_error *err) CR_MUST_CHECK;
+
 /* Memory that lasts until this run() or open() returns, zeroed, aligned for anything; never freed
  * by the stage. */
 CR_API
@@ -242,6 +254,10 @@ enum cr_element_kind {
     CR_ELEMENT_DEVICE = 2, /* executes tensor operations (since ABI 1.1) */
 };
 
+enum cr_element_flags {
+    CR_ELEMENT_USES_DEVICE = 1, /* a stage that computes on a device */
+};
+
 struct cr_element {
     uint32_t size;           /* sizeof(struct cr_element) */
     uint32_t kind;           /* enum cr_element_kind */
@@ -254,6 +270,8 @@ struct cr_element {
     size_t state_size; /* of the state struct, which starts zeroed; 0: none */
     const struct cr_stage_ops *stage;
     const struct cr_device_ops *device; /* since ABI 1.1 */
+    uint32_t flags;                     /* enum cr_element_flags; since ABI 1.2 */
+    uint32_t reserved;
 };
 
 struct cr_plugin {
