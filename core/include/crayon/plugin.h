@@ -196,10 +196,12 @@ bool cr_context_wants(const struct cr_context *context, const char *port);
 CR_API
 void cr_context_output(struct cr_context *context, const char *port, struct cr_value **value);
 
-/* The device of this stage, open; NULL unless the element says CR_ELEMENT_USES_DEVICE. Its tensor
- * inputs have been moved there. (since ABI 1.2) */
+/* The device of this stage, opened when somebody first asks for it, borrowed. For elements that say
+ * CR_ELEMENT_USES_DEVICE; their tensor inputs have been moved there, those of other stages are on
+ * the host. (since ABI 1.2) */
 CR_API
-struct cr_device *cr_context_device(const struct cr_context *context);
+int cr_context_device(struct cr_context *context, struct cr_device **device,
+                      struct cr_error *err) CR_MUST_CHECK;
 /* Load a claim to the device of this stage, with its progress and its cancel flag. (since ABI 1.2)
  */
 CR_API
