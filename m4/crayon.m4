@@ -130,3 +130,48 @@ AC_DEFUN([CRAYON_WARN_CFLAGS], [
     AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
     AC_SUBST([WARN_CFLAGS])
 ])
+
+# CRAYON_VULKAN: the headers of Vulkan, and the compiler that makes SPIR-V of shaders (GLSLC). $crayon_vulkan_missing
+# says what device-vulkan lacks, $crayon_vulkan_note what was found.
+AC_DEFUN([CRAYON_VULKAN], [
+    AC_ARG_VAR([GLSLC], [compiler of GLSL shaders, glslc of shaderc])
+    AC_ARG_WITH([glslc], [AS_HELP_STRING([--with-glslc=PROGRAM], [the compiler of GLSL shaders])],
+                [], [with_glslc=auto])
+    AS_CASE([$with_glslc], [no], [GLSLC=], [auto|yes], [AC_CHECK_PROGS([GLSLC], [glslc])],
+            [GLSLC=$with_glslc])
+    crayon_vulkan_missing=
+    crayon_vulkan_note=
+    PKG_CHECK_MODULES([VULKAN], [vulkan >= 1.2.162], [], [
+        AC_CHECK_HEADER([vulkan/vulkan.h], [], [crayon_vulkan_missing="vulkan/vulkan.h 1.2.162"])])
+    AS_IF([test -z "$GLSLC"],
+          [crayon_vulkan_missing="${crayon_vulkan_missing:+$crayon_vulkan_missing and }glslc"],
+          [CRAYON_GLSLC([], [], [crayon_vulkan_missing="a glslc that knows vulkan1.2 ($GLSLC does not)"])])
+    AS_IF([test "x$with_glslc" != xauto && test "x$with_glslc" != xno && test "x$crayon_vulkan_missing" != x],
+          [AC_MSG_ERROR([--with-glslc was given, but this was not found: $crayon_vulkan_missing])])
+    AS_IF([test "x$crayon_vulkan_missing" != x], [crayon_vulkan_note="no: needs $crayon_vulkan_missing"], [
+        crayon_vulkan_note="$GLSLC"
+        CRAYON_GLSLC_EXTENSION([GL_EXT_shader_explicit_arithmetic_types_float16], [F16])
+        CRAYON_GLSLC_EXTENSION([GL_EXT_integer_dot_product], [DOT])
+        CRAYON_GLSLC_EXTENSION([GL_KHR_cooperative_matrix], [COOPMAT_KHR])
+        CRAYON_GLSLC_EXTENSION([GL_NV_cooperative_matrix], [COOPMAT_NV])])
+])
+
+# CRAYON_GLSLC(LINES, IF-YES, IF-NO): does glslc compile a shader that begins with these lines?
+AC_DEFUN([CRAYON_GLSLC], [
+    AS_ECHO(["#version 450
+$1
+void main() {}"]) > conftest.comp
+    AS_IF([$GLSLC --target-env=vulkan1.2 -O -mfmt=num -o conftest.num conftest.comp >&AS_MESSAGE_LOG_FD 2>&1],
+          [m4_default([$2], [:])], [m4_default([$3], [:])])
+    rm -f conftest.comp conftest.num
+])
+
+# CRAYON_GLSLC_EXTENSION(EXTENSION, NAME): define HAVE_GLSLC_NAME where glslc knows it. No shader needs one so far.
+AC_DEFUN([CRAYON_GLSLC_EXTENSION], [
+    AC_MSG_CHECKING([whether $GLSLC knows $1])
+    CRAYON_GLSLC([[#]extension $1 : require],
+        [AC_MSG_RESULT([yes])
+         crayon_vulkan_note="$crayon_vulkan_note, $1"
+         AC_DEFINE([HAVE_GLSLC_$2], [1], [Does glslc know $1?])],
+        [AC_MSG_RESULT([no])])
+])

@@ -35,7 +35,7 @@ enum vk_feature {
 #define VK_FEATURE_ENTRY(name, words, doc) VK_FEATURE_##name,
     VK_FEATURES(VK_FEATURE_ENTRY)
 #undef VK_FEATURE_ENTRY
-        VK_FEATURE_COUNT
+    VK_FEATURE_COUNT
 };
 
 struct vk_caps {
@@ -84,10 +84,10 @@ struct vk_range {
 
 struct vk_dispatch {
     const struct vk_shader *shader;
-    bool subgroup;   /* needs full subgroups of vk_caps().subgroup lanes (VK_FEATURE_SUBGROUP) */
-    uint64_t groups; /* folded to two dimensions: group id = x + y * 32768 (group_id() in GLSL) */
-    uint32_t layers; /* gl_WorkGroupID.z, 0 counts as 1; 65535 at most */
-    double bytes;    /* memory that has to be moved at least */
+    bool subgroup;     /* needs full subgroups of vk_caps().subgroup lanes (VK_FEATURE_SUBGROUP) */
+    uint64_t groups;   /* folded to two dimensions: group id = x + y * 32768 (group_id() in GLSL) */
+    uint32_t layers;   /* gl_WorkGroupID.z, 0 counts as 1; 65535 at most */
+    double bytes;      /* memory that has to be moved at least */
     double operations; /* f32 operations that have to be done at least */
     uint32_t spec[VK_MAX_SPECS];
     uint32_t specs;
@@ -150,11 +150,11 @@ struct vk_family {
     const struct vk_variant *const *variants; /* tables, ends with NULL; or NULL: for devices -v */
 };
 
-extern const struct vk_family vk_elements_family;  /* elements.c: add .. silu_mul, fill, cast */
-extern const struct vk_family vk_reduce_family;    /* reduce.c: softmax .. topk, norms */
-extern const struct vk_family vk_layout_family;    /* layout.c: slice, concat, permute, pad, roll */
-extern const struct vk_family vk_rows_family;      /* rows.c: embedding, gather, scatter, rope, kv */
-extern const struct vk_family vk_linear_family;    /* linear.c: linear, linear_fused, matmul */
+extern const struct vk_family vk_elements_family; /* elements.c: add .. silu_mul, fill, cast */
+extern const struct vk_family vk_reduce_family;   /* reduce.c: softmax .. topk, norms */
+extern const struct vk_family vk_layout_family;   /* layout.c: slice, concat, permute, pad, roll */
+extern const struct vk_family vk_rows_family;     /* rows.c: embedding, gather, scatter, rope, kv */
+extern const struct vk_family vk_linear_family;   /* linear.c: linear, linear_fused, matmul */
 extern const struct vk_family vk_attention_family; /* attention.c */
 extern const struct vk_family vk_picture_family;   /* picture.c: conv2d, resize, ms_deform_attn */
 extern const struct vk_family vk_quantize_family;  /* quantize.c: quantize, dequantize */

@@ -61,7 +61,7 @@ bare_system() {
 full_system() {
     bare_system
     for tool in gcc autoconf autoreconf automake libtoolize pkg-config g++ mandoc dot clang python3 \
-        llvm-symbolizer clang-format xz; do
+        llvm-symbolizer clang-format xz glslc spirv-val; do
         stand_in $tool
     done
     stand_in make "cat '$scratch/summary'"
