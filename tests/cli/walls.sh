@@ -13,19 +13,20 @@ includes() {
 }
 
 # Who may know whom: a room knows itself and what stands below it.
-includes core/base core/value core/media core/tensor core/plugin core/pipeline core/command core/include |
+includes core/base core/value core/media core/tensor core/model core/plugin core/pipeline core/command core/include |
     awk '
     BEGIN {
         rank["base"] = 0; rank["value"] = 1; rank["media"] = 1
-        rank["tensor"] = 2; rank["plugin"] = 3; rank["pipeline"] = 4; rank["command"] = 5
+        rank["tensor"] = 2; rank["model"] = 3; rank["plugin"] = 4; rank["pipeline"] = 5; rank["command"] = 6
         split("base error file log memory", names, " ")
         for (i in names) public[names[i]] = 0
         split("image panoptic tensor value canvas", names, " ")
         for (i in names) public[names[i]] = 1
         public["device"] = public["ops"] = 2
-        public["plugin"] = public["registry"] = 3
-        public["pipeline"] = 4
-        public["crayon"] = 5
+        public["config"] = public["model"] = 3
+        public["plugin"] = public["registry"] = 4
+        public["pipeline"] = 5
+        public["crayon"] = 6
     }
     {
         split($1, path, "/"); room = path[2]; name = $2

@@ -6,12 +6,14 @@
 
 #include <crayon/base.h>
 #include <crayon/canvas.h>
+#include <crayon/config.h>
 #include <crayon/device.h>
 #include <crayon/error.h>
 #include <crayon/file.h>
 #include <crayon/image.h>
 #include <crayon/log.h>
 #include <crayon/memory.h>
+#include <crayon/model.h>
 #include <crayon/ops.h>
 #include <crayon/panoptic.h>
 #include <crayon/pipeline.h>

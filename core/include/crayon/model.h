@@ -24,9 +24,9 @@
  *     int64_t n = config.hidden, k = config.width;
  *     cr_claim_create(&claim, model, err);
  *     cr_claim_prefix(claim, "vision_proj.");
- *     cr_claim_tensor(claim, &state->w, CR_DTYPE_NF4, 2, (int64_t[]){n, k}, 0, "vision_proj.0.weight");
- *     cr_claim_tensor(claim, &state->b, CR_DTYPE_F32, 1, (int64_t[]){n}, 0, "vision_proj.0.bias");
- *     result = cr_context_load(context, claim, err);       (crayon/plugin.h)
+ *     cr_claim_tensor(claim, &state->w, CR_DTYPE_NF4, 2, (int64_t[]){n, k}, 0,
+ * "vision_proj.0.weight"); cr_claim_tensor(claim, &state->b, CR_DTYPE_F32, 1, (int64_t[]){n}, 0,
+ * "vision_proj.0.bias"); result = cr_context_load(context, claim, err);       (crayon/plugin.h)
  *     cr_claim_destroy(&claim);
  *
  * Threads: a model may be used by any number of threads, a claim by one. */
@@ -109,12 +109,13 @@ void cr_claim_ignore(struct cr_claim *claim, const char *pattern);
 /* Claim the tensor named by `format`. It comes as `dtype`: f32, f16 from F32, F16, BF16, F64; i32
  * from I64, I32, I16, U8, BOOL (range-checked); u8 from U8, BOOL; q8_0 or nf4 (matrices) from F32,
  * F16, BF16, or from a matrix saved in NF4 (then dtype f32, f16 mean dequantised, nf4 as it is).
- * `shape` has `rank` extents, -1 for any; leading and trailing extents of 1 in the file do not count
- * (a convolution [D, C, p, p] may be claimed as [D, C p p] too: the number of elements decides when
- * the first extents agree). *tensor is set by loading. A failure of memory shows when loading. */
+ * `shape` has `rank` extents, -1 for any; leading and trailing extents of 1 in the file do not
+ * count (a convolution [D, C, p, p] may be claimed as [D, C p p] too: the number of elements
+ * decides when the first extents agree). *tensor is set by loading. A failure of memory shows when
+ * loading. */
 CR_API
-void cr_claim_tensor(struct cr_claim *claim, struct cr_tensor **tensor, enum cr_dtype dtype, int rank,
-                     const int64_t *shape, uint32_t flags, const char *format, ...)
+void cr_claim_tensor(struct cr_claim *claim, struct cr_tensor **tensor, enum cr_dtype dtype,
+                     int rank, const int64_t *shape, uint32_t flags, const char *format, ...)
     CR_PRINTF(7, 8);
 
 /* Rows of a tensor in the files: slices along the first extent. */
@@ -126,9 +127,9 @@ struct cr_claim_part {
 /* The same, made of the rows of one or more tensors, one after the other: a packed matrix taken
  * apart or put together. */
 CR_API
-void cr_claim_parts(struct cr_claim *claim, struct cr_tensor **tensor, enum cr_dtype dtype, int rank,
-                    const int64_t *shape, uint32_t flags, const struct cr_claim_part *parts,
-                    size_t count);
+void cr_claim_parts(struct cr_claim *claim, struct cr_tensor **tensor, enum cr_dtype dtype,
+                    int rank, const int64_t *shape, uint32_t flags,
+                    const struct cr_claim_part *parts, size_t count);
 
 /* Bytes on the device that loading will take. */
 CR_API
