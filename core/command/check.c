@@ -7,7 +7,7 @@
 
 struct check_settings {
     struct strings set;
-    const char *plugin_path;
+    const char *plugin_path, *device;
     bool print, json;
 };
 
@@ -15,6 +15,7 @@ struct check_settings {
 
 static const struct option check_options[] = {
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipelines"},
+    {"device", OPTION_TEXT, MEMBER(device), "NAME", "a device that they are to run on"},
     {"print", OPTION_FLAG, MEMBER(print), NULL, "print the pipelines as they take effect"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print what was found as one JSON object"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
@@ -155,11 +156,17 @@ static int print_effective(const struct cr_pipeline *pipeline)
 }
 
 /* A file that cannot be loaded for a reason outside of it has that as its finding. */
-static void load(struct checked *checked, const struct session *session, const struct strings *sets)
+static void load(struct checked *checked, const struct session *session,
+                 const struct check_settings *settings)
 {
     struct cr_error err = CR_ERROR_INIT;
-    int result = cr_pipeline_load(&checked->pipeline, session->registry, checked->path, sets->items,
-                                  sets->count, checked->report, &err);
+    int result = cr_pipeline_load(&checked->pipeline, session->registry, checked->path,
+                                  settings->set.items, settings->set.count, checked->report, &err);
+    if (result == 0 && settings->device != NULL &&
+        cr_pipeline_set_device(checked->pipeline, settings->device, NULL, &err) < 0) {
+        cr_report_add(checked->report, CR_SEVERITY_ERROR, "--device", "", "%s", err.message);
+        cr_pipeline_destroy(&checked->pipeline);
+    }
     if (result == 0 || cr_report_errors(checked->report) > 0)
         return;
     /* The finding names the file already. */
@@ -178,7 +185,7 @@ static int check_file(const struct check_settings *settings, const struct sessio
         say_error("out of memory");
         return EXIT_FAILED;
     }
-    load(&checked, session, &settings->set);
+    load(&checked, session, settings);
     int code = checked.pipeline != NULL ? EXIT_OK : EXIT_FAILED;
     if (settings->json) {
         add_checked(json, &checked);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "command/common.h"
+#include "command/options.h"
 
 #define LINE_WIDTH 79
 
@@ -376,6 +378,25 @@ int session_open(struct session *session, const char *plugin_path, const struct 
 {
     struct cr_registry_params params = {.path = plugin_path, .log = log};
     return cr_registry_create(&session->registry, &params, err);
+}
+
+int device_settings_check(const struct command *command, const struct device_settings *settings)
+{
+    const char *precision = settings->precision;
+    if (precision == NULL || strcmp(precision, "fast") == 0 || strcmp(precision, "exact") == 0)
+        return EXIT_OK;
+    return usage_error(command, "--precision: \"%s\" is neither exact nor fast", precision);
+}
+
+struct cr_device_params device_settings_params(const struct device_settings *settings,
+                                               const struct cr_log *log)
+{
+    bool exact = settings->precision != NULL && strcmp(settings->precision, "exact") == 0;
+    return (struct cr_device_params){
+        .precision = exact ? CR_PRECISION_EXACT : CR_PRECISION_FAST,
+        .threads = settings->threads.value < INT_MAX ? (int)settings->threads.value : INT_MAX,
+        .log = log,
+    };
 }
 
 void say_finding(const struct cr_finding *finding)

@@ -75,6 +75,17 @@ int session_open(struct session *session, const char *plugin_path, const struct 
 int session_load(struct session *session, const char *path, const struct strings *sets, bool quiet);
 void session_close(struct session *session);
 
+/* How a command line asks for devices. */
+struct device_settings {
+    const char *device, *precision;
+    struct number threads;
+};
+/* Is "--precision" one of its words? EXIT_OK, or a usage error of `command`. */
+int device_settings_check(const struct command *command, const struct device_settings *settings);
+/* As cr_device_open() takes them. */
+struct cr_device_params device_settings_params(const struct device_settings *settings,
+                                               const struct cr_log *log);
+
 /* "crayon: error: FINDING" or "crayon: note: FINDING". */
 void say_finding(const struct cr_finding *finding);
 /* All findings of a report; notes only if asked for. */

@@ -18,6 +18,9 @@ static const struct option run_options[] = {
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipeline"},
     {"batch", OPTION_TEXT, MEMBER(batch), "FILE",
      "run every line of a JSON Lines file (-: as above)"},
+    {"device", OPTION_TEXT, MEMBER(device.device), "NAME", "cpu, vulkan:1, ...; default: auto"},
+    {"precision", OPTION_TEXT, MEMBER(device.precision), "HOW", "exact or fast; default: fast"},
+    {"threads", OPTION_NUMBER, MEMBER(device.threads), "N", "of the CPU; default: one a processor"},
     {"seed", OPTION_NUMBER, MEMBER(seed), "N", "seed for what draws random numbers"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
@@ -244,6 +247,11 @@ static bool print_json(const struct run *run, const struct cr_run *done, double 
         struct cr_stage_time time = cr_run_time(done, i);
         cr_text_printf(&json, "%s{\"name\":", i > 0 ? "," : "");
         cr_json_quote(&json, time.name);
+        cr_text_add(&json, ",\"device\":");
+        if (cr_run_device(done, i) != NULL)
+            cr_json_quote(&json, cr_run_device(done, i));
+        else
+            cr_text_add(&json, "null");
         cr_text_printf(&json, ",\"open_seconds\":%.6f,\"run_seconds\":%.6f}", time.open_seconds,
                        time.run_seconds);
     }
@@ -255,8 +263,9 @@ static void say_times(const struct cr_run *done, double seconds)
 {
     for (size_t i = 0; i < cr_run_times(done); i++) {
         struct cr_stage_time time = cr_run_time(done, i);
-        say_plain("%s: opened in %.3f s, ran in %.3f s", time.name, time.open_seconds,
-                  time.run_seconds);
+        const char *device = cr_run_device(done, i);
+        say_plain("%s: opened in %.3f s, ran in %.3f s%s%s", time.name, time.open_seconds,
+                  time.run_seconds, device != NULL ? " on " : "", device != NULL ? device : "");
     }
     say_plain("%.3f s in all", seconds);
 }
@@ -325,7 +334,19 @@ static int check_settings(const struct run_settings *settings)
     if (settings->batch != NULL && settings->out.count > 0)
         return usage_error(self, "with --batch, files are named by \"out\" in each line, "
                                  "not by --out");
-    return EXIT_OK;
+    return device_settings_check(self, &settings->device);
+}
+
+/* An unknown name is a mistake of the command line. */
+static int set_device(struct run *run)
+{
+    const struct device_settings *settings = &run->settings->device;
+    struct cr_device_params params = device_settings_params(settings, run->log);
+    struct cr_error err = CR_ERROR_INIT;
+    int result = cr_pipeline_set_device(run->session.pipeline, settings->device, &params, &err);
+    if (result == CR_ERR_NOT_FOUND)
+        return usage_error(self, "--device: %s", err.message);
+    return result < 0 ? say_failure(&err) : EXIT_OK;
 }
 
 static int run_run(const void *settings_, const struct strings *operands)
@@ -344,6 +365,8 @@ static int run_run(const void *settings_, const struct strings *operands)
     if (session_open(&run.session, settings->plugin_path, run.log, &err) < 0)
         return say_failure(&err);
     code = session_load(&run.session, operands->items[0], &settings->set, settings->quiet);
+    if (code == EXIT_OK)
+        code = set_device(&run);
     if (code == EXIT_OK)
         code = run_loaded(&run);
     session_close(&run.session);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pipeline/check.h"
+#include "plugin/devices.h"
 #include "plugin/options.h"
 
 /* ---- Declaring ---- */
@@ -118,12 +119,18 @@ static void default_options(struct cr_checker *checker, struct cr_node *node)
 static void check_device(struct cr_checker *checker, struct cr_node *node, const cJSON *value)
 {
     struct cr_place place = CR_PLACE("stages", node->name, "device");
-    if (!cJSON_IsString(value))
+    struct cr_error why = CR_ERROR_INIT;
+    if (!cJSON_IsString(value)) {
         cr_problem(checker, place, "the name of a device is needed here, not %s",
                    cr_json_kind(value));
-    else
-        cr_problem(checker, place, "no device \"%s\": none is installed; leave the key out",
-                   value->valuestring);
+        return;
+    }
+    node->device = value->valuestring;
+    if (cr_device_known(checker->pipeline->registry, node->device, &why) < 0)
+        cr_problem(checker, place, "%s", why.message);
+    else if (node->element != NULL && !cr_element_uses_device(node->element))
+        cr_remark(checker, cr_layer_of(checker->pipeline, place), place,
+                  "%s computes on no device: the key changes nothing", node->element->name);
 }
 
 static void check_release(struct cr_checker *checker, struct cr_node *node, const cJSON *value)

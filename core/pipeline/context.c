@@ -7,6 +7,7 @@
 
 #include "pipeline/check.h"
 #include "pipeline/run.h"
+#include "plugin/devices.h"
 #include "value/value.h"
 
 /* ---- Ports ---- */
@@ -93,6 +94,18 @@ void cr_context_output(struct cr_context *context, const char *port, struct cr_v
     *value = NULL;
 }
 
+/* ---- The device ---- */
+
+int cr_context_device(struct cr_context *context, struct cr_device **device, struct cr_error *err)
+{
+    *device = NULL;
+    if (!cr_element_uses_device(context->node->element))
+        return cr_fail(err, CR_ERR_PLUGIN,
+                       "%s asks for a device, and its flags lack CR_ELEMENT_USES_DEVICE",
+                       context->node->element->name);
+    return cr_node_device(context->run->pipeline, context->node, device, err);
+}
+
 /* ---- Services ---- */
 
 void *cr_context_scratch(struct cr_context *context, size_t bytes, struct cr_error *err)
@@ -162,6 +175,16 @@ static int conclude(struct cr_context *context, int result, struct cr_error *why
     return cr_fail(err, result, "%s", why->message);
 }
 
+/* What the stage left on its device belongs to it: so do the time that this takes, and errors that
+ * show late. After a failure nothing of it is left for the next one. */
+static int settle(const struct cr_node *node, int result, struct cr_error *why)
+{
+    if (result == 0)
+        return cr_node_finish(node, why);
+    (void)cr_node_finish(node, NULL);
+    return result;
+}
+
 int cr_context_open(struct cr_context *context, struct cr_error *err)
 {
     struct cr_node *node = context->node;
@@ -170,6 +193,7 @@ int cr_context_open(struct cr_context *context, struct cr_error *err)
     if (node->element->stage->open != NULL)
         result = node->element->stage->open(node->state, context, &why);
     node->is_open = true;
+    result = settle(node, result, &why);
     result = conclude(context, result, &why, err);
     if (result < 0)
         cr_node_close(node);
@@ -219,11 +243,54 @@ static int check_outputs(const struct cr_context *context, struct cr_error *err)
     return result;
 }
 
+/* Where the stage wants its inputs: only tensors move, and only they make the device open. */
+static int find_place(struct cr_context *context, size_t wires, struct cr_device **device,
+                      struct cr_error *err)
+{
+    bool any = false;
+    *device = NULL;
+    for (size_t i = 0; i < wires; i++)
+        any = any || cr_value_type(context->inputs[i]) == CR_TYPE_TENSOR;
+    return any && cr_element_uses_device(context->node->element)
+               ? cr_context_device(context, device, err)
+               : 0;
+}
+
+/* Fill `moved` with the inputs as the stage wants them. */
+static int move_inputs(struct cr_context *context, struct cr_value **moved, size_t wires,
+                       struct cr_error *err)
+{
+    struct cr_device *device;
+    int result = find_place(context, wires, &device, err);
+    for (size_t i = 0; i < wires && result == 0; i++)
+        result = cr_value_to(&moved[i], context->inputs[i], device, err);
+    return result;
+}
+
+static int run_stage(struct cr_context *context, struct cr_error *why)
+{
+    struct cr_node *node = context->node;
+    struct cr_value **given = context->inputs;
+    size_t wires = cr_node_first_wire(node, node->input_count);
+    struct cr_value **moved = cr_context_scratch(context, wires * sizeof(*moved), why);
+    if (moved == NULL)
+        return CR_ERR_MEMORY;
+    int result = move_inputs(context, moved, wires, why);
+    if (result == 0) {
+        context->inputs = moved;
+        result = node->element->stage->run(node->state, context, why);
+        context->inputs = given;
+    }
+    for (size_t i = 0; i < wires; i++)
+        cr_value_unref(&moved[i]);
+    return settle(node, result, why);
+}
+
 int cr_context_run(struct cr_context *context, struct cr_error *err)
 {
     struct cr_node *node = context->node;
     struct cr_error why = CR_ERROR_INIT;
-    int result = node->element->stage->run(node->state, context, &why);
+    int result = run_stage(context, &why);
     if (result == 0 && context->misuse.code == CR_OK)
         result = check_outputs(context, &why);
     result = conclude(context, result, &why, err);

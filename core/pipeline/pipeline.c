@@ -74,6 +74,7 @@ void cr_pipeline_destroy(struct cr_pipeline **pipeline)
         return;
     for (size_t i = 0; i < old->node_count; i++)
         cr_node_close(&old->nodes[i]);
+    cr_devices_close(old);
     cr_names_finish(&old->input_names);
     cr_names_finish(&old->node_names);
     cr_layers_finish(old);

@@ -44,6 +44,14 @@ struct cr_wires {
     size_t count;
 };
 
+/* A device that is open. */
+struct cr_opened {
+    const char *asked; /* as a stage or the pipeline names it */
+    char name[64];     /* as it calls itself */
+    struct cr_device *device;
+    struct cr_opened *next;
+};
+
 /* A stage. */
 struct cr_node {
     const char *name;
@@ -54,11 +62,13 @@ struct cr_node {
     size_t input_count;
     struct cr_source *outputs; /* one for each output port of the element */
     size_t output_count;
-    size_t place;   /* in the file */
-    size_t batch;   /* items that it takes at once; 0: any number */
-    bool release;   /* close after each run */
-    bool is_sound;  /* nothing wrong with it was found (while checking) */
-    bool is_needed; /* by an output of the pipeline */
+    size_t place;             /* in the file */
+    size_t batch;             /* items that it takes at once; 0: any number */
+    const char *device;       /* that the stage names; NULL: the pipeline's */
+    struct cr_opened *opened; /* NULL: not asked for so far */
+    bool release;             /* close after each run */
+    bool is_sound;            /* nothing wrong with it was found (while checking) */
+    bool is_needed;           /* by an output of the pipeline */
     bool is_open;
 };
 
@@ -72,6 +82,10 @@ struct cr_pipeline {
     const struct cr_registry *registry;
     char *name;
     struct cr_arena arena;
+
+    const char *device; /* of stages that name none; NULL: "auto" */
+    struct cr_device_params device_params;
+    struct cr_opened *devices;
 
     struct cr_layer layers[1 + CR_MAX_CHAIN]; /* --set; the file; what it extends; ... */
     size_t layer_count;
@@ -129,6 +143,15 @@ const struct cr_layer *cr_layer_of_change(const struct cr_pipeline *pipeline, co
 
 /* Build the graph from the merged tree, reporting every mistake. Fails only for want of memory. */
 int cr_pipeline_check(struct cr_pipeline *pipeline, struct cr_report *report, struct cr_error *err);
+
+/* ---- devices.c ---- */
+
+/* The device that the stage computes on, opened if it is not; borrowed from the pipeline. */
+int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr_device **device,
+                   struct cr_error *err);
+/* Wait for what the stage left on its device, if it has one. */
+int cr_node_finish(const struct cr_node *node, struct cr_error *err);
+void cr_devices_close(struct cr_pipeline *pipeline);
 
 /* ---- write.c ---- */
 

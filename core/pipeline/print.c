@@ -90,8 +90,9 @@ static bool fill_stage(cJSON *object, const struct cr_node *node, const char *he
     const struct cr_option *const *options = node->element->options;
     for (size_t i = 0; options != NULL && options[i] != NULL && done; i++)
         done = add_option(object, node, options[i], here);
-    return done && add_wires(object, node) && copy(object, "batch", node->json) &&
-           copy(object, "release", node->json) && copy_extras(object, node->json);
+    return done && add_wires(object, node) && copy(object, "device", node->json) &&
+           copy(object, "batch", node->json) && copy(object, "release", node->json) &&
+           copy_extras(object, node->json);
 }
 
 /* Add an empty object and return it. */

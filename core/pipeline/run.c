@@ -32,6 +32,7 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->values = allocate(run, pipeline->source_count, sizeof(*run->values), &failed);
     run->uses = allocate(run, pipeline->source_count, sizeof(*run->uses), &failed);
     run->times = allocate(run, pipeline->node_count, sizeof(*run->times), &failed);
+    run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
     if (failed) {
         cr_arena_finish(&run->arena);
         cr_free(run);
@@ -137,6 +138,12 @@ struct cr_stage_time cr_run_time(const struct cr_run *run, size_t index)
 {
     assert(index < run->time_count);
     return run->times[index];
+}
+
+const char *cr_run_device(const struct cr_run *run, size_t index)
+{
+    assert(index < run->time_count);
+    return run->devices[index];
 }
 
 /* ---- Planning ---- */
@@ -357,6 +364,7 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     if (result < 0)
         return result;
     report_progress(run, node, 1);
+    run->devices[run->time_count] = node->opened != NULL ? node->opened->name : NULL;
     run->times[run->time_count++] =
         (struct cr_stage_time){node->name, opened - start, seconds() - opened};
     let_go(run, node);
@@ -376,9 +384,16 @@ static int execute(struct cr_run *run, struct cr_error *err)
             continue;
         cr_fail(err, result, "stage \"%s\": %s", node->name, why.message);
     }
-    for (size_t i = 0; i < pipeline->output_count && result == 0; i++)
-        if (run->wanted[i])
-            run->results[i] = cr_value_ref(run->values[pipeline->outputs[i].source->index]);
+    for (size_t i = 0; i < pipeline->output_count && result == 0; i++) {
+        const struct cr_output *output = &pipeline->outputs[i];
+        if (!run->wanted[i])
+            continue;
+        result = cr_value_to(&run->results[i], run->values[output->source->index], NULL, err);
+        if (result < 0)
+            cr_error_prefix(err, "%s: the output \"%s\"", pipeline->name, output->name);
+    }
+    if (result < 0)
+        unref_all(run->results, pipeline->output_count);
     return result;
 }
 

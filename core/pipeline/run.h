@@ -15,6 +15,7 @@ struct cr_run {
     struct cr_value **values;    /* ... a source: while somebody waits for it */
     size_t *uses;                /* ... a source: wires and wanted outputs that wait for it */
     struct cr_stage_time *times; /* ... a node that ran */
+    const char **devices;        /* ... a node that ran: the name of its device, or NULL */
     size_t time_count;
     struct cr_run_hooks hooks;
     uint64_t seed;
@@ -42,6 +43,12 @@ void cr_node_close(struct cr_node *node);
 
 /* Wires of all input ports together; where the wires of port `port` start among them. */
 size_t cr_node_first_wire(const struct cr_node *node, size_t port);
+
+/* Does the value need no moving to the device (NULL: the host)? Only tensors do. The same value
+ * there, sealed; another reference if it needs no moving. */
+bool cr_value_is_on(const struct cr_value *value, const struct cr_device *device);
+int cr_value_to(struct cr_value **out, const struct cr_value *value, struct cr_device *device,
+                struct cr_error *err);
 
 /* Items start .. start + count - 1 of a batch; batches put one after the other. Sealed. */
 int cr_value_slice(struct cr_value **out, const struct cr_value *value, size_t start, size_t count,

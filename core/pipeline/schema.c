@@ -50,6 +50,8 @@ static const char frame[] =
     "    'description': '@INPUT of the pipeline or STAGE.PORT'},"
     "  'wires': {'anyOf': [{'$ref': '#/$defs/wire'},"
     "    {'type': 'array', 'items': {'$ref': '#/$defs/wire'}}]},"
+    "  'device': {'type': 'string', 'minLength': 1,"
+    "    'description': 'what the stage computes on: auto, cpu, vulkan:1, ...'},"
     "  'batch': {'type': 'integer', 'minimum': 1, 'description': 'so many items at once at most'},"
     "  'release': {'type': 'boolean', 'description': 'close the stage after each run'},"
     "  'inputs': {'type': 'object', 'propertyNames': {'$ref': '#/$defs/name'},"
@@ -240,7 +242,7 @@ static void describe_stage(struct builder *builder, const struct cr_element *ele
         if (element->options[i]->flags & CR_OPTION_REQUIRED)
             add_string(builder, required, NULL, element->options[i]->name);
     }
-    static const char *const common[] = {"batch", "release", "note"};
+    static const char *const common[] = {"device", "batch", "release", "note"};
     for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
         add_reference(builder, add_object(builder, properties, common[i]), common[i]);
     add_object(builder, add_object(builder, stage, "patternProperties"), "^x-");

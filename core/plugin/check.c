@@ -224,6 +224,18 @@ static int check_device(const struct cr_element *element, struct cr_error *err)
     return 0;
 }
 
+/* Members of ABI 1.2. */
+static int check_flags(const struct cr_element *element, struct cr_error *err)
+{
+    if (!CR_HAS(element, flags))
+        return 0;
+    uint32_t known = element->kind == CR_ELEMENT_STAGE ? CR_ELEMENT_USES_DEVICE : 0;
+    if ((element->flags & ~known) != 0)
+        return REFUSE("its flags %#x are not for a %s", element->flags & ~known,
+                      element->kind == CR_ELEMENT_STAGE ? "stage" : "device");
+    return 0;
+}
+
 static int check_element(const struct cr_element *element, struct cr_error *err)
 {
     if (!CR_HAS(element, stage))
@@ -234,7 +246,8 @@ static int check_element(const struct cr_element *element, struct cr_error *err)
         return result;
     if (element->kind != CR_ELEMENT_STAGE && element->kind != CR_ELEMENT_DEVICE)
         return REFUSE("its kind %u is unknown", element->kind);
-    if ((result = check_ports(element->inputs, true, err)) < 0 ||
+    if ((result = check_flags(element, err)) < 0 ||
+        (result = check_ports(element->inputs, true, err)) < 0 ||
         (result = check_ports(element->outputs, false, err)) < 0 ||
         (result = check_options(element, err)) < 0)
         return result;

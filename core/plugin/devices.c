@@ -6,6 +6,8 @@
 #include <crayon/memory.h>
 #include <crayon/registry.h>
 
+#include "plugin/check.h"
+#include "plugin/devices.h"
 #include "tensor/device.h"
 
 #define PREFIX "device-"
@@ -90,6 +92,19 @@ static int fail_unknown(const struct cr_registry *registry, const char *name, st
             known.size > 0 ? known.data : "none, no device plugin was found");
     cr_text_finish(&known);
     return CR_ERR_NOT_FOUND;
+}
+
+int cr_device_known(const struct cr_registry *registry, const char *name, struct cr_error *err)
+{
+    if (strcmp(name, "auto") == 0 || find_element(registry, name, strcspn(name, ":")) != NULL)
+        return 0;
+    return fail_unknown(registry, name, err);
+}
+
+bool cr_element_uses_device(const struct cr_element *element)
+{
+    return element->kind == CR_ELEMENT_STAGE && CR_HAS(element, flags) &&
+           (element->flags & CR_ELEMENT_USES_DEVICE) != 0;
 }
 
 int cr_device_open(struct cr_device **out, const struct cr_registry *registry, const char *name,

@@ -36,6 +36,12 @@ ok "--set" eval '[ $status = 0 ]'
 check good.json --set speak.null=7
 ok "--set with a mistake" eval '[ $status = 1 ] && holds "$err" "crayon: error: "'
 
+check good.json --device absent
+ok "--device is not opened" eval '[ $status = 0 ] && [ ! -s "$err" ]'
+check good.json --device nonsense
+ok "--device with an unknown name" eval '[ $status = 1 ] && [ "$(cat "$out")" = "good.json: 1 error" ] &&
+    holds "$err" "crayon: error: --device: no device \"nonsense\"; there are: "'
+
 check --print good.json --set speak.null=true
 cp "$out" printed.json
 ok "--print" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$out" "\"stream\":"'

@@ -9,6 +9,12 @@
 
 /* ---- test-idle: all of the table, and no operation ---- */
 
+/* What it was opened with. */
+struct idle {
+    bool exact;
+    int threads;
+};
+
 static void fill_info(struct cr_device_info *info)
 {
     snprintf(info->name, sizeof(info->name), "idle:0");
@@ -31,8 +37,7 @@ static int list(struct cr_device_found *found, struct cr_error *err)
 static int open_idle(void *state, const char *selector, const struct cr_device_params *params,
                      struct cr_error *err)
 {
-    (void)state;
-    (void)params;
+    *(struct idle *)state = (struct idle){params->precision == CR_PRECISION_EXACT, params->threads};
     if (selector[0] != '\0' && strcmp(selector, "0") != 0)
         return cr_fail(err, CR_ERR_NOT_FOUND, "no device \"idle:%s\"", selector);
     return 0;
@@ -40,8 +45,10 @@ static int open_idle(void *state, const char *selector, const struct cr_device_p
 
 static void info_idle(const void *state, struct cr_device_info *info)
 {
-    (void)state;
+    const struct idle *idle = state;
     fill_info(info);
+    if (idle->exact)
+        snprintf(info->driver, sizeof(info->driver), "test 1.0, exact, threads: %d", idle->threads);
 }
 
 static bool supports(const void *state, const struct cr_call *call)
@@ -145,7 +152,7 @@ static const struct cr_element idle_element = {
     .kind = CR_ELEMENT_DEVICE,
     .name = "device-idle",
     .summary = "a device that does nothing",
-    .state_size = 1,
+    .state_size = sizeof(struct idle),
     .device = &idle_ops,
 };
 
@@ -189,7 +196,7 @@ static const struct cr_element absent_element = {
     .kind = CR_ELEMENT_DEVICE,
     .name = "device-absent",
     .summary = "a plugin without a device",
-    .state_size = 1,
+    .state_size = sizeof(struct idle),
     .device = &absent_ops,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stages that do on purpose what the tests of the program want to see. */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -211,5 +212,38 @@ static const struct cr_element values_element = {
     .stage = &values_ops,
 };
 
+/* ---- test-device: which device it got ---- */
+
+static int device_run(void *state, struct cr_context *context, struct cr_error *err)
+{
+    (void)state;
+    struct cr_device *device;
+    struct cr_device_info info;
+    char text[sizeof(info.name) + sizeof(info.driver) + 2];
+    struct cr_value *out = NULL;
+    int result = cr_context_device(context, &device, err);
+    if (result < 0)
+        return result;
+    cr_device_get_info(device, &info);
+    snprintf(text, sizeof(text), "%s: %s", info.name, info.driver);
+    result = cr_value_from_text(&out, text, err);
+    if (result == 0)
+        cr_context_output(context, "text", &out);
+    return result;
+}
+
+static const struct cr_stage_ops device_ops = {.size = sizeof(struct cr_stage_ops),
+                                               .run = device_run};
+
+static const struct cr_element device_element = {
+    .size = sizeof(struct cr_element),
+    .kind = CR_ELEMENT_STAGE,
+    .name = "test-device",
+    .summary = "tells its device",
+    .outputs = CR_PORTS(CR_PORT("text", CR_TYPE_TEXT, 0, "name and driver")),
+    .stage = &device_ops,
+    .flags = CR_ELEMENT_USES_DEVICE,
+};
+
 CR_PLUGIN("command-stages", "1.0", "MIT", "stages for the tests of the program", &speak_element,
-          &wait_element, &values_element);
+          &wait_element, &values_element, &device_element);

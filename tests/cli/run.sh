@@ -241,12 +241,36 @@ else
     skip "a full disk" "there is no /dev/full"
 fi
 
+# --- Devices -------------------------------------------------------------------------------------
+
+cat >device.json <<'END'
+{ "crayon": 1, "stages": { "d": { "use": "test-device" } }, "outputs": { "where": "d.text" } }
+END
+run device.json --device idle --quiet
+ok "--device" is 0 "idle:0: test 1.0" ""
+run device.json --device idle:0 --precision exact --threads 3 --quiet
+ok "--precision and --threads" is 0 "idle:0: test 1.0, exact, threads: 3" ""
+run device.json --device absent --set d.device=idle --quiet
+ok "a stage may name its own" is 0 "idle:0: test 1.0" ""
+run device.json --device idle --json
+ok "--json names the device" eval '[ $status = 0 ] && json "$out" && holds "$out" "{\"name\":\"d\",\"device\":\"idle:0\","'
+run device.json --device idle --verbose
+ok "--verbose, too" eval '[ $status = 0 ] && grep -q "^crayon: d: opened in .* s on idle:0\$" "$err"'
+run device.json --device absent
+ok "a device that does not open" fails 1 "crayon: error: stage \"d\": device \"absent\": no driver was found"
+run device.json --device nonsense
+ok "an unknown device" eval '[ $status = 2 ] && [ ! -s "$out" ] && holds "$err" "crayon: error: --device: no device \"nonsense\"; there are: "'
+run device.json --precision better
+ok "an unknown precision" misused run "--precision: \"better\" is neither exact nor fast"
+run speak.json --prompt x --device absent
+ok "a device that nobody asks for stays shut" is 0 "you said: x" ""
+
 # --- Machines ------------------------------------------------------------------------------------
 
 run two.json --prompt 'say "a"' --in more=b --set two.null=true --json
 sed 's/_seconds":[0-9.]*/_seconds":0/g; s/"seconds":[0-9.]*/"seconds":0/' "$out" >plain
 cat >want <<'END'
-{"crayon":1,"pipeline":"two","outputs":{"first":"you said: say \"a\"","second":null},"stages":[{"name":"one","open_seconds":0,"run_seconds":0},{"name":"two","open_seconds":0,"run_seconds":0}],"seconds":0}
+{"crayon":1,"pipeline":"two","outputs":{"first":"you said: say \"a\"","second":null},"stages":[{"name":"one","device":null,"open_seconds":0,"run_seconds":0},{"name":"two","device":null,"open_seconds":0,"run_seconds":0}],"seconds":0}
 END
 ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && same want plain'
 run values.json --json --out panoptic=p.png --out u8=u.json

@@ -72,12 +72,12 @@ static void init(struct kit *k)
     /* the plugin */                                                                               \
     X(k->plugin.magic[0] = 'C',                                                                    \
       "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes")             \
-    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.1, this is 1.1: install a plugin "      \
+    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.2, this is 1.2: install a plugin "      \
                                "built for crayon 0.1")                                             \
-    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.1, this is 1.1: install a plugin "      \
+    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.2, this is 1.2: install a plugin "      \
                                "built for crayon 0.1")                                             \
     X(k->plugin.abi_minor = CR_ABI_MINOR + 1,                                                      \
-      "was built for plugin ABI 1.2, this is 1.1: install a newer crayon, or a plugin built for "  \
+      "was built for plugin ABI 1.3, this is 1.2: install a newer crayon, or a plugin built for "  \
       "crayon 0.1")                                                                                \
     X(k->plugin.size -= 1, "its struct cr_plugin is too small: 55 bytes")                          \
     X(k->plugin.size += 8, NULL)                                                                   \
@@ -114,6 +114,9 @@ static void init(struct kit *k)
     X(k->element.stage = NULL, "element \"soften\": it has no stage functions")                    \
     X(k->ops.size = 8, "element \"soften\": its struct cr_stage_ops is too small: 8 bytes")        \
     X(k->ops.run = NULL, "element \"soften\": it has no run function")                             \
+    X(k->element.flags = CR_ELEMENT_USES_DEVICE, NULL)                                             \
+    X(k->element.flags = 6, "element \"soften\": its flags 0x6 are not for a stage")               \
+    X((k->element.flags = 6, k->element.size = offsetof(struct cr_element, flags)), NULL)          \
     /* ports */                                                                                    \
     X(k->input.size = 4, "element \"soften\": input 1: its struct cr_port is too small: 4 bytes")  \
     X(k->output.name = "out-1",                                                                    \

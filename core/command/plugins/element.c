@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "command/common.h"
 #include "command/plugins/plugins.h"
+#include "plugin/devices.h"
 #include "plugin/options.h"
 
 const char *element_kind_name(uint32_t kind)
@@ -88,7 +89,8 @@ bool element_print(const struct cr_element *element, const struct cr_plugin *plu
 {
     print("%s - ", element->name);
     print_wrapped(element->summary, strlen(element->name) + 3, 4);
-    print("\n%s, version %s, licence %s\n%s\n", element_kind_name(element->kind), plugin->version,
+    print("\n%s%s, version %s, licence %s\n%s\n", element_kind_name(element->kind),
+          cr_element_uses_device(element) ? " that computes on a device" : "", plugin->version,
           plugin->licence, file);
     const char *rest = element->description != NULL ? element->description : "";
     struct cr_text paragraph = CR_TEXT_INIT;
@@ -178,6 +180,7 @@ void element_add_json(struct cr_text *json, const struct cr_element *element)
     add_member(json, "name", element->name);
     cr_text_add(json, ",");
     add_member(json, "summary", element->summary);
+    cr_text_printf(json, ",\"uses_device\":%s", cr_element_uses_device(element) ? "true" : "false");
     if (element->description != NULL) {
         cr_text_add(json, ",");
         add_member(json, "description", element->description);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "command/plugins/plugins.h"
+#include "plugin/devices.h"
 #include "plugin/options.h"
 
 /* Pages change when declarations do, not with the day on which they are printed. */
@@ -197,7 +198,8 @@ static void add_opening(struct cr_text *page, const struct cr_element *element)
     if (element->kind == CR_ELEMENT_DEVICE)
         cr_text_printf(page, ".Cm %s\nis a device of\n.Xr crayon 1 .\n", device_name(element));
     else
-        cr_text_printf(page, ".Cm %s\nis a stage of\n.Xr crayon 1\npipelines.\n", element->name);
+        cr_text_printf(page, ".Cm %s\nis a stage of\n.Xr crayon 1\npipelines.\n%s", element->name,
+                       cr_element_uses_device(element) ? "It computes on a device.\n" : "");
 }
 
 static void add_stage_end(struct cr_text *page, const struct cr_element *element)

@@ -9,6 +9,7 @@
 struct run_settings {
     const char *image, *prompt;
     struct strings in, out, set;
+    struct device_settings device;
     const char *plugin_path;
     const char *batch;
     struct number seed;

@@ -86,6 +86,16 @@ CR_API
 int cr_pipeline_schema(const struct cr_registry *registry, char **json,
                        struct cr_error *err) CR_MUST_CHECK;
 
+/* The device of every stage that computes and names none itself: a name as cr_device_open() has it,
+ * NULL for "auto", which is also the default; and how devices are opened, those that stages name
+ * too (`params` may be NULL). Before the first run: CR_ERR_ARGUMENT once a device is open.
+ * CR_ERR_NOT_FOUND when no plugin has such a device. Devices are opened when a stage first needs
+ * them, one for all stages that mean the same, and closed with the pipeline. (since 1.2) */
+CR_API
+int cr_pipeline_set_device(struct cr_pipeline *pipeline, const char *name,
+                           const struct cr_device_params *params,
+                           struct cr_error *err) CR_MUST_CHECK;
+
 /* ---- Runs ---- */
 
 /* One pass of a batch through the pipeline. Stages stay open between runs of one pipeline, unless
@@ -126,7 +136,8 @@ void cr_run_set_seed(struct cr_run *run, uint64_t seed);
 CR_API
 int cr_run_execute(struct cr_run *run, struct cr_error *err) CR_MUST_CHECK;
 
-/* A wanted output after a successful cr_run_execute(), borrowed; NULL otherwise. */
+/* A wanted output after a successful cr_run_execute(), borrowed; NULL otherwise. Tensors are on the
+ * host. */
 CR_API
 const struct cr_value *cr_run_output(const struct cr_run *run, const char *output);
 
@@ -139,6 +150,10 @@ CR_API
 size_t cr_run_times(const struct cr_run *run);
 CR_API
 struct cr_stage_time cr_run_time(const struct cr_run *run, size_t index);
+/* The device that the stage computed on, as it calls itself ("cpu", "vulkan:0"); NULL: on none.
+ * Borrowed from the pipeline. (since 1.2) */
+CR_API
+const char *cr_run_device(const struct cr_run *run, size_t index);
 
 #ifdef __cplusplus
 }

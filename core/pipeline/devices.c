@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* devices.c: the devices of a pipeline, opened when a stage first asks, and values on their way
+ * there and back. */
+#include <string.h>
+
+#include <crayon/device.h>
+
+#include "pipeline/run.h"
+#include "plugin/devices.h"
+#include "tensor/device.h"
+#include "value/value.h"
+
+int cr_pipeline_set_device(struct cr_pipeline *pipeline, const char *name,
+                           const struct cr_device_params *params, struct cr_error *err)
+{
+    if (pipeline->devices != NULL)
+        return cr_fail(err, CR_ERR_ARGUMENT, "%s: the devices are open already", pipeline->name);
+    if (name == NULL)
+        name = "auto";
+    int result = cr_device_known(pipeline->registry, name, err);
+    if (result < 0)
+        return result;
+    char *copy = cr_arena_strdup(&pipeline->arena, name);
+    if (copy == NULL)
+        return cr_fail_memory(err, strlen(name) + 1);
+    pipeline->device = copy;
+    memset(&pipeline->device_params, 0, sizeof(pipeline->device_params));
+    if (params != NULL)
+        pipeline->device_params = *params;
+    return 0;
+}
+
+/* ---- Opening ---- */
+
+static struct cr_opened *find_asked(const struct cr_pipeline *pipeline, const char *name)
+{
+    struct cr_opened *opened = pipeline->devices;
+    while (opened != NULL && strcmp(opened->asked, name) != 0)
+        opened = opened->next;
+    return opened;
+}
+
+/* "vulkan" and "vulkan:0" may mean one device: it is shared, the second one closes again. */
+static void share(const struct cr_pipeline *pipeline, struct cr_opened *opened)
+{
+    for (const struct cr_opened *other = pipeline->devices; other != NULL; other = other->next) {
+        if (strcmp(other->name, opened->name) == 0) {
+            cr_device_unref(&opened->device);
+            opened->device = cr_device_ref(other->device);
+            return;
+        }
+    }
+}
+
+static int open_device(struct cr_pipeline *pipeline, const char *name, struct cr_opened **out,
+                       struct cr_error *err)
+{
+    struct cr_opened *opened = cr_arena_alloc(&pipeline->arena, sizeof(*opened));
+    char automatic[64];
+    if (opened == NULL)
+        return cr_fail_memory(err, sizeof(*opened));
+    opened->asked = name;
+    if (strcmp(name, "auto") == 0) {
+        cr_device_automatic(pipeline->registry, automatic);
+        name = automatic;
+    }
+    int result =
+        cr_device_open(&opened->device, pipeline->registry, name, &pipeline->device_params, err);
+    if (result < 0) {
+        cr_error_prefix(err, "device \"%s\"", name);
+        return result;
+    }
+    struct cr_device_info info;
+    cr_device_get_info(opened->device, &info);
+    memcpy(opened->name, info.name, sizeof(opened->name));
+    share(pipeline, opened);
+    opened->next = pipeline->devices;
+    pipeline->devices = *out = opened;
+    return 0;
+}
+
+int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr_device **device,
+                   struct cr_error *err)
+{
+    const char *name = node->device != NULL       ? node->device
+                       : pipeline->device != NULL ? pipeline->device
+                                                  : "auto";
+    *device = NULL;
+    if (node->opened == NULL && (node->opened = find_asked(pipeline, name)) == NULL) {
+        int result = open_device(pipeline, name, &node->opened, err);
+        if (result < 0)
+            return result;
+    }
+    *device = node->opened->device;
+    return 0;
+}
+
+int cr_node_finish(const struct cr_node *node, struct cr_error *err)
+{
+    int result = node->opened == NULL ? 0 : cr_device_finish(node->opened->device, err);
+    if (result < 0)
+        cr_error_prefix(err, "device \"%s\"", node->opened->name);
+    return result;
+}
+
+void cr_devices_close(struct cr_pipeline *pipeline)
+{
+    for (struct cr_opened *opened = pipeline->devices; opened != NULL; opened = opened->next)
+        cr_device_unref(&opened->device);
+    pipeline->devices = NULL;
+}
+
+/* ---- Values ---- */
+
+bool cr_value_is_on(const struct cr_value *value, const struct cr_device *device)
+{
+    return cr_value_type(value) != CR_TYPE_TENSOR ||
+           cr_tensor_device(cr_value_tensor(value)) == device;
+}
+
+int cr_value_to(struct cr_value **out, const struct cr_value *value, struct cr_device *device,
+                struct cr_error *err)
+{
+    *out = NULL;
+    if (cr_value_is_on(value, device)) {
+        *out = cr_value_ref(value);
+        return 0;
+    }
+    struct cr_tensor *tensor = NULL;
+    int result = cr_tensor_to(&tensor, cr_value_tensor(value), device, err);
+    if (result == 0 && (result = cr_value_from_tensor(out, tensor, err)) == 0)
+        cr_value_seal(*out);
+    cr_tensor_unref(&tensor);
+    return result;
+}
