@@ -62,7 +62,7 @@ includes plugins | while read -r file name; do
     '<pthread.h>' | '<sched.h>' | '<unistd.h>' | '<sys/auxv.h>' | '<sys/mman.h>') ;;
     '<immintrin.h>' | '<arm_neon.h>' | '<cpuid.h>' | '<cblas.h>')
         case $file in plugins/device-cpu/*) ;; *) echo "$file: a plugin includes $name" ;; esac ;;
-    '<vulkan/vulkan.h>' | '<dlfcn.h>' | '"shaders.h"') # the last is made from shaders/Makefile.inc
+    '<vulkan/vulkan.h>' | '<vulkan/vulkan_core.h>' | '<dlfcn.h>' | '"shaders.h"') # the last is made from shaders/Makefile.inc
         case $file in plugins/device-vulkan/*) ;; *) echo "$file: a plugin includes $name" ;; esac ;;
     *) [ -n "$own" ] && [ -f "${file%/*}/$own" ] || echo "$file: a plugin includes $name" ;;
     esac

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* NF4 against recorded numbers (tests/golden/nf4/README.md): tables, codes, scales, second-level
- * codes, dequantised weights and products, at every level of the CPU device. */
+ * codes, dequantised weights and products, at every level of the device. */
 #include <math.h>
 
 #include <cjson/cJSON.h>
@@ -179,7 +179,7 @@ static void for_all_levels(void (*check)(struct cr_device *device, const char *k
     const struct level *levels;
     size_t count = test_levels(&levels);
     for (size_t i = 0; i < count; i++)
-        for (int threads = 1; threads <= 2; threads++) {
+        for (int threads = 1; threads <= (test_vulkan() != NULL ? 1 : 2); threads++) {
             struct cr_device *device = open_level(&levels[i], threads);
             check(device, "f32");
             check(device, "f16");

@@ -8,7 +8,7 @@
 
 #include "tensor/device.h"
 
-/* ---- The CPU device without fused operations ---- */
+/* ---- The device without fused operations ---- */
 
 static struct cr_device_ops lacking;
 
@@ -24,13 +24,12 @@ static struct cr_device *open_lacking(int threads)
     struct cr_device *device = NULL;
     struct cr_error err = CR_ERROR_INIT;
     struct cr_device_params params = {.precision = CR_PRECISION_EXACT, .threads = threads};
-    const struct cr_element *element =
-        cr_registry_find(test_registry(), CR_ELEMENT_DEVICE, "device-cpu", NULL);
-    assert_non_null(element);
+    const struct cr_element *element = test_element();
+    const char *selector = test_vulkan() != NULL ? test_vulkan() : "";
     lacking = *element->device;
     lacking.supports = supports_nothing;
-    assert_int_equal(cr_device_create(&device, &lacking, element->state_size, "", &params, &err),
-                     0);
+    assert_int_equal(
+        cr_device_create(&device, &lacking, element->state_size, selector, &params, &err), 0);
     return device;
 }
 
@@ -77,7 +76,7 @@ static void test_cases(void **state)
 {
     (void)state;
     static const enum cr_op ops[] = {CR_OP_LINEAR_FUSED, CR_OP_LINEAR_CROSS_ENTROPY};
-    struct cr_device *without = open_lacking(2), *with = open_cpu();
+    struct cr_device *without = open_lacking(2), *with = open_best();
     for (size_t i = 0; i < COUNT(ops); i++) {
         struct cr_case c;
         for (int index = 0; cr_case_get(&c, ops[i], index); index++)
@@ -90,7 +89,7 @@ static void test_cases(void **state)
 static void test_branches(void **state)
 {
     (void)state;
-    struct cr_device *without = open_lacking(2), *with = open_cpu();
+    struct cr_device *without = open_lacking(2), *with = open_best();
     for (int i = 0; i < 60; i++) {
         struct cr_case c;
         struct cr_linear_case shape = {
@@ -155,7 +154,7 @@ static void test_skipped_rows(void **state)
 static void test_chunks(void **state)
 {
     (void)state;
-    struct cr_device *without = open_lacking(2), *with = open_cpu();
+    struct cr_device *without = open_lacking(2), *with = open_best();
     struct cr_case c;
     const int64_t m = 531, n = 70001, k = 4;
     cr_case_init(&c, CR_OP_LINEAR_CROSS_ENTROPY, 1, "three chunks");
@@ -178,7 +177,7 @@ static void test_chunks(void **state)
 static void test_far_logits(void **state)
 {
     (void)state;
-    struct cr_device *without = open_lacking(2), *with = open_cpu();
+    struct cr_device *without = open_lacking(2), *with = open_best();
     struct cr_case c;
     const int64_t m = 9, n = 50, k = 8;
     cr_case_init(&c, CR_OP_LINEAR_CROSS_ENTROPY, 1, "far logits");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "devices.h"
 
+#include "vulkan.h"
+
 static struct cr_registry *registry;
 
 static void destroy_registry(void)
@@ -20,33 +22,65 @@ const struct cr_registry *test_registry(void)
     return registry;
 }
 
+const char *test_vulkan(void)
+{
+    return getenv("CRAYON_TEST_VULKAN");
+}
+
+const struct cr_element *test_element(void)
+{
+    const char *name = test_vulkan() != NULL ? "device-vulkan" : "device-cpu";
+    const struct cr_element *element =
+        cr_registry_find(test_registry(), CR_ELEMENT_DEVICE, name, NULL);
+    assert_non_null(element);
+    return element;
+}
+
+void set_level(const struct level *level)
+{
+    setenv(test_vulkan() != NULL ? "CRAYON_VULKAN_DISABLE" : "CRAYON_CPU_DISABLE", level->disable,
+           1);
+    if (level->sync != NULL)
+        setenv("CRAYON_VULKAN_SYNC", level->sync, 1);
+}
+
+void unset_level(void)
+{
+    unsetenv("CRAYON_CPU_DISABLE");
+    unsetenv("CRAYON_VULKAN_DISABLE");
+    unsetenv("CRAYON_VULKAN_SYNC");
+}
+
 struct cr_device *open_level(const struct level *level, int threads)
 {
     struct cr_device *device = NULL;
     struct cr_error err = CR_ERROR_INIT;
     struct cr_device_params params = {.precision = CR_PRECISION_EXACT, .threads = threads};
-    setenv("CRAYON_CPU_DISABLE", level->disable, 1);
-    if (cr_device_open(&device, test_registry(), "cpu", &params, &err) < 0)
+    char name[128] = "cpu";
+    if (test_vulkan() != NULL)
+        snprintf(name, sizeof(name), "vulkan:%s", test_vulkan());
+    set_level(level);
+    if (cr_device_open(&device, test_registry(), name, &params, &err) < 0)
         fail_msg("no device: %s", err.message);
-    unsetenv("CRAYON_CPU_DISABLE");
+    unset_level();
     return device;
 }
 
-struct cr_device *open_cpu(void)
+struct cr_device *open_best(void)
 {
-    static const struct level best = {"best", ""};
+    static const struct level best = {.name = "best", .disable = ""};
     return open_level(&best, 2);
 }
 
-size_t test_levels(const struct level **levels)
+static size_t cpu_levels(const struct level **levels)
 {
     static const struct level candidates[] = {
-        {"plain", "avx512,avx2,vnni,neon,dotprod,openblas"},
-        {"avx2", "avx512,openblas"},
-        {"avx512", "vnni,openblas"},
-        {"neon", "dotprod,openblas"},
-        {"all but openblas", "openblas"},
-        {"all", ""},
+        {"plain", "avx512,avx2,vnni,neon,dotprod,openblas", NULL},
+        {"avx2", "avx512,openblas", NULL},
+        {"avx512", "vnni,openblas", NULL},
+        {"neon", "dotprod,openblas", NULL},
+        {"all but openblas", "openblas", NULL},
+        {"all", "", NULL},
     };
     static struct level found[COUNT(candidates)];
     static char seen[COUNT(candidates)][sizeof((struct cr_device_info){0}.driver)];
@@ -69,4 +103,29 @@ size_t test_levels(const struct level **levels)
     }
     listed = true;
     return count;
+}
+
+/* Every feature that a variant may need, off in turn. */
+static size_t vulkan_levels(const struct level **levels)
+{
+    static char all[256];
+    static struct level list[VK_FEATURE_COUNT + 4];
+    size_t count = 0;
+    all[0] = '\0';
+    list[count++] = (struct level){"all", "", NULL};
+#define WITHOUT(name, words, doc)                                                                  \
+    list[count++] = (struct level){"no " words, words, NULL};                                      \
+    strcat(strcat(all, all[0] != '\0' ? "," : ""), words);
+    VK_FEATURES(WITHOUT)
+#undef WITHOUT
+    list[count++] = (struct level){"plain", all, NULL};
+    list[count++] = (struct level){"all barriers", "", "all"};
+    list[count++] = (struct level){"reversed", "", "reverse"};
+    *levels = list;
+    return count;
+}
+
+size_t test_levels(const struct level **levels)
+{
+    return test_vulkan() != NULL ? vulkan_levels(levels) : cpu_levels(levels);
 }

@@ -15,8 +15,8 @@ static struct cr_error err;
 static int open_devices(void **state)
 {
     (void)state;
-    device = open_cpu();
-    other = open_cpu();
+    device = open_best();
+    other = open_best();
     return 0;
 }
 

@@ -16,19 +16,20 @@ struct table {
     char name[64]; /* "avx2, 2 threads" */
 };
 
-void table_open(struct table *table, const struct level *level, int threads);
-void table_close(struct table *table);
+/* The device at one of test_levels(), with 2 threads; it stays open. */
+const struct table *level_table(size_t level);
 
-/* The case at every level, with 1, 2 and 3 threads: results within the operation's bound of the
- * reference, the same bits with any number of threads and in three runs, every byte outside the
- * outputs untouched. Outputs are full of NaN before. Finishes the case. */
+/* The case at every level: results within the operation's bound of the reference, the same bits
+ * with 1, 2 and 3 threads, in three runs and with all barriers, every byte outside the outputs
+ * untouched. Outputs are full of NaN before. Finishes the case. A GPU driver runs a variant once,
+ * at the first level that chooses it. */
 void check_case(struct cr_case *c);
 /* The same with a bound of its own. */
 void check_case_within(struct cr_case *c, double bound);
 
 /* Number by number, at every level: NaN where the reference has NaN, the same infinities, zeros of
  * the same sign (if `absolute` is under 1e-30), and else within relative x |expected|
- * + absolute. */
+ * + absolute. A GPU may take denormal numbers for 0. */
 void check_each(struct cr_case *c, double relative, double absolute);
 
 /* Run a case once; the new contents of its output `index` go to `result`. Checks what lies around.

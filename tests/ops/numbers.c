@@ -170,6 +170,8 @@ static void test_linear(void **state)
 static void test_denormal_products(void **state)
 {
     (void)state;
+    if (test_vulkan() != NULL)
+        skip_because("a GPU may take denormal numbers for 0");
     static const int64_t m[] = {1, 3, 33};
     for (int i = 0; i < 3 * CR_WEIGHTS_COUNT; i++) {
         struct cr_case c;
@@ -214,7 +216,7 @@ static void test_skipped_rows(void **state)
     static const int64_t m[] = {1, 2, 7, 16, 17, 40};
     for (size_t level = 0; level < count; level++)
         for (int i = 0; i < 6 * CR_WEIGHTS_COUNT; i++) {
-            struct table table;
+            const struct table *table = level_table(level);
             struct cr_case with, without;
             struct cr_linear_case shape = {.m = m[i % 6],
                                            .n = 70,
@@ -239,15 +241,13 @@ static void test_skipped_rows(void **state)
             }
             float *y = malloc((size_t)(shape.m * 70) * sizeof(float));
             float *expected = malloc((size_t)(shape.m * 70) * sizeof(float));
-            table_open(&table, &levels[level], 2);
-            run_guarded(&table, &with, 0, y);
-            run_guarded(&table, &without, 0, expected);
+            run_guarded(table, &with, 0, y);
+            run_guarded(table, &without, 0, expected);
             for (int64_t row = 0; row < shape.m; row++)
                 if (row % 3 != 2 &&
                     memcmp(y + row * 70, expected + row * 70, 70 * sizeof(float)) != 0)
-                    fail_msg("%s by %s: row %lld is not skipped", with.name, table.name,
+                    fail_msg("%s by %s: row %lld is not skipped", with.name, table->name,
                              (long long)row);
-            table_close(&table);
             free(y);
             free(expected);
             cr_case_finish(&with);
@@ -385,7 +385,6 @@ static void test_moves(void **state)
     const struct level *levels;
     size_t count = test_levels(&levels);
     for (size_t i = 0; i < COUNT(ops) * count; i++) {
-        struct table table;
         struct cr_case c;
         uint32_t got[3 * COUNT(special)];
         cr_case_init(&c, ops[i / count], 1, "special numbers");
@@ -402,9 +401,7 @@ static void test_moves(void **state)
         cr_case_out(&c, CR_DTYPE_F32, 2, shape, CR_FILL_ZERO);
         if (ops[i / count] == CR_OP_PERMUTE)
             c.call.ints[1] = 1;
-        table_open(&table, &levels[i % count], 2);
-        run_guarded(&table, &c, 0, got);
-        table_close(&table);
+        run_guarded(level_table(i % count), &c, 0, got);
         if (memcmp(got, x, sizeof(got)) != 0)
             fail_msg("%s by %s changes bits", cr_op_name(ops[i / count]), levels[i % count].name);
         cr_case_finish(&c);
