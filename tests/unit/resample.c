@@ -175,7 +175,7 @@ static void test_name_and_size(void **unused)
     struct cr_error err = CR_ERROR_INIT;
     struct cr_image *image = make_noise(4, 4, 1), *resized;
     assert_int_equal(cr_image_set_name(image, "horse.png", &err), 0);
-    for (int filter = 0; filter < 2; filter++) {
+    for (int filter = 0; filter < 3; filter++) {
         resized = resize(image, 4, 4, (enum cr_filter)filter);
         assert_ptr_not_equal(resized, image);
         assert_memory_equal(cr_image_pixels(resized), cr_image_pixels(image), 48);
@@ -216,10 +216,116 @@ static void test_faults(void **unused)
     assert_int_equal(sweep_faults(CR_FAULT_ALLOC, ENOMEM, resize_once, NULL, &resizing), 11);
     resizing.filter = CR_FILTER_NEAREST;
     assert_int_equal(sweep_faults(CR_FAULT_ALLOC, ENOMEM, resize_once, NULL, &resizing), 3);
+    resizing.filter = CR_FILTER_BILINEAR_SAMPLED;
+    assert_int_equal(sweep_faults(CR_FAULT_ALLOC, ENOMEM, resize_once, NULL, &resizing), 3);
     cr_image_unref(&resizing.image);
 }
 
-/* ---- Pillow's results ---- */
+/* ---- Sampled ---- */
+
+/* The four nearest pixels, in double. */
+static double sample(const struct cr_image *image, struct cr_size to, int32_t y, int32_t x, int c)
+{
+    struct cr_size from = cr_image_size(image);
+    double at_y = fmax((y + 0.5) * from.height / to.height - 0.5, 0);
+    double at_x = fmax((x + 0.5) * from.width / to.width - 0.5, 0), sum = 0;
+    for (int i = 0; i < 4; i++) {
+        int32_t row = (int32_t)at_y + i / 2, column = (int32_t)at_x + i % 2;
+        double weight = (1 - fabs(at_y - row)) * (1 - fabs(at_x - column));
+        row = row < from.height ? row : from.height - 1;
+        column = column < from.width ? column : from.width - 1;
+        sum += weight * cr_image_pixels(image)[3 * (row * from.width + column) + c];
+    }
+    return sum;
+}
+
+static void test_sampled(void **unused)
+{
+    (void)unused;
+    static const int32_t sizes[][4] = {{1, 1, 1, 1},   {1, 1, 5, 3},     {7, 1, 3, 2},
+                                       {3, 200, 2, 7}, {40, 23, 11, 64}, {17, 33, 17, 33}};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct cr_size to = {sizes[i][2], sizes[i][3]};
+        struct cr_image *image = make_noise(sizes[i][0], sizes[i][1], (uint32_t)i + 1);
+        struct cr_image *resized = resize(image, to.height, to.width, CR_FILTER_BILINEAR_SAMPLED);
+        for (int32_t j = 0; j < to.height * to.width * 3; j++) {
+            double value = sample(image, to, j / 3 / to.width, j / 3 % to.width, j % 3);
+            if (fabs(cr_image_pixels(resized)[j] - value) > 0.5001)
+                fail_msg("%d x %d to %d x %d: %d, not %g", sizes[i][0], sizes[i][1], to.height,
+                         to.width, cr_image_pixels(resized)[j], value);
+        }
+        cr_image_unref(&image);
+        cr_image_unref(&resized);
+    }
+}
+
+/* Half-way between two numbers: to the even one. */
+static void test_sampled_ties(void **unused)
+{
+    (void)unused;
+    struct cr_image *image = make(1, 2);
+    for (int c = 0; c < 3; c++) {
+        cr_image_edit(image)[c] = (uint8_t)(2 * c);
+        cr_image_edit(image)[3 + c] = (uint8_t)(2 * c + 1 + 2 * (c == 1));
+    }
+    struct cr_image *resized = resize(image, 1, 1, CR_FILTER_BILINEAR_SAMPLED);
+    assert_int_equal(cr_image_pixels(resized)[0], 0); /* 0.5 */
+    assert_int_equal(cr_image_pixels(resized)[1], 4); /* 3.5 */
+    assert_int_equal(cr_image_pixels(resized)[2], 4); /* 4.5 */
+    cr_image_unref(&image);
+    cr_image_unref(&resized);
+}
+
+/* ---- Recorded results ---- */
+
+static struct cr_image *from_planes(const struct st_tensor *tensor)
+{
+    struct cr_image *image = make((int32_t)tensor->shape[1], (int32_t)tensor->shape[2]);
+    int64_t plane = tensor->shape[1] * tensor->shape[2];
+    for (int64_t j = 0; j < 3 * plane; j++)
+        cr_image_edit(image)[3 * (j % plane) + j / plane] = ((const uint8_t *)tensor->data)[j];
+    return image;
+}
+
+/* How many numbers differ; by more than 1 fails at once. */
+static int64_t count_differences(const struct cr_image *image, const struct st_tensor *expected,
+                                 const char *name)
+{
+    int64_t plane = expected->shape[1] * expected->shape[2], different = 0;
+    for (int64_t j = 0; j < 3 * plane; j++) {
+        int got = cr_image_pixels(image)[3 * (j % plane) + j / plane];
+        int wanted = ((const uint8_t *)expected->data)[j];
+        if (got < wanted - 1 || got > wanted + 1)
+            fail_msg("%s at %lld: %d, recorded %d", name, (long long)j, got, wanted);
+        different += got != wanted;
+    }
+    return different;
+}
+
+static void check_recorded(const char *const (*cases)[2], size_t count, enum cr_filter filter,
+                           double share)
+{
+    struct st_file *inputs = st_open(shared_path("goldens/preprocess/inputs.safetensors"));
+    struct st_file *expected = st_open(shared_path("goldens/preprocess/expected.safetensors"));
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s.u8", cases[i][0]);
+        struct st_tensor input = st_get(inputs, name, "U8");
+        snprintf(name, sizeof(name), "%s.%s", cases[i][0], cases[i][1]);
+        struct st_tensor output = st_get(expected, name, "U8");
+        struct cr_image *image = from_planes(&input);
+        struct cr_image *resized =
+            resize(image, (int32_t)output.shape[1], (int32_t)output.shape[2], filter);
+        int64_t different = count_differences(resized, &output, name);
+        if ((double)different > share * (double)output.elements)
+            fail_msg("%s: %lld of %lld numbers differ", name, (long long)different,
+                     (long long)output.elements);
+        cr_image_unref(&image);
+        cr_image_unref(&resized);
+    }
+    st_close(&inputs);
+    st_close(&expected);
+}
 
 static void test_pillow(void **unused)
 {
@@ -228,30 +334,17 @@ static void test_pillow(void **unused)
         {"142238.crop", "m2f_96x96.u8"}, {"142238.crop", "m2f_64x80.u8"},
         {"439180.crop", "m2f_96x96.u8"}, {"439180.crop", "m2f_64x80.u8"},
         {"439180.half", "m2f_96x96.u8"}, {"439180.half", "m2f_64x80.u8"}};
-    struct st_file *inputs = st_open(shared_path("goldens/preprocess/inputs.safetensors"));
-    struct st_file *expected = st_open(shared_path("goldens/preprocess/expected.safetensors"));
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char name[64];
-        snprintf(name, sizeof(name), "%s.u8", cases[i][0]);
-        struct st_tensor input = st_get(inputs, name, "U8");
-        snprintf(name, sizeof(name), "%s.%s", cases[i][0], cases[i][1]);
-        struct st_tensor output = st_get(expected, name, "U8");
-        struct cr_image *image = make((int32_t)input.shape[1], (int32_t)input.shape[2]);
-        int64_t plane = input.shape[1] * input.shape[2];
-        for (int64_t j = 0; j < 3 * plane; j++)
-            cr_image_edit(image)[3 * (j % plane) + j / plane] = ((const uint8_t *)input.data)[j];
-        struct cr_image *resized =
-            resize(image, (int32_t)output.shape[1], (int32_t)output.shape[2], CR_FILTER_BILINEAR);
-        plane = output.shape[1] * output.shape[2];
-        for (int64_t j = 0; j < 3 * plane; j++)
-            if (cr_image_pixels(resized)[3 * (j % plane) + j / plane] !=
-                ((const uint8_t *)output.data)[j])
-                fail_msg("%s differs at %lld", name, (long long)j);
-        cr_image_unref(&image);
-        cr_image_unref(&resized);
-    }
-    st_close(&inputs);
-    st_close(&expected);
+    check_recorded(cases, COUNT(cases), CR_FILTER_BILINEAR, 0);
+}
+
+static void test_torchvision(void **unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {
+        {"142238.crop", "clip_70x70.u8"}, {"142238.crop", "clip_56x98.u8"},
+        {"439180.crop", "clip_70x70.u8"}, {"439180.crop", "clip_56x98.u8"},
+        {"439180.half", "clip_70x70.u8"}, {"439180.half", "clip_56x98.u8"}};
+    check_recorded(cases, COUNT(cases), CR_FILTER_BILINEAR_SAMPLED, 0.001);
 }
 
 int main(void)
@@ -260,7 +353,8 @@ int main(void)
         cmocka_unit_test(test_rows),          cmocka_unit_test(test_rounding_between_passes),
         cmocka_unit_test(test_slow_version),  cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_name_and_size), cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_pillow),
+        cmocka_unit_test(test_pillow),        cmocka_unit_test(test_sampled),
+        cmocka_unit_test(test_sampled_ties),  cmocka_unit_test(test_torchvision),
     };
     return cmocka_run_group_tests_name("resample", tests, NULL, NULL);
 }

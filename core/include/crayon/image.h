@@ -79,6 +79,9 @@ enum cr_filter {
     CR_FILTER_NEAREST,  /* the pixel under the centre, as Pillow's NEAREST picks it */
     CR_FILTER_BILINEAR, /* Pillow's BILINEAR: a triangle whose support grows with the reduction,
                            two passes of 8-bit fixed point with rounding between, bit for bit */
+    CR_FILTER_BILINEAR_SAMPLED, /* between the four nearest pixels, in f32, without antialiasing, to
+                                   the nearest, even on a tie: torchvision's Resize with
+                                   antialias=False (since ABI 1.2) */
 };
 
 /* A resampled copy; the aspect ratio is not kept unless `size` keeps it. */
