@@ -25,6 +25,21 @@ CR_API
 int cr_file_write(const char *path, const void *data, size_t size,
                   struct cr_error *err) CR_MUST_CHECK;
 
+/* ---- The user's cache (since ABI 1.2) ---- */
+
+/* Where `name` ("vulkan/gpu.pipelines") lies in the user's cache, $XDG_CACHE_HOME/crayon or
+ * ~/.cache/crayon; relative values of the variable are ignored. A new string, freed with cr_free();
+ * NULL when there is no such place (no home, a privileged process) or no memory. What lies there may
+ * vanish at any time, and is read with suspicion: other versions wrote it. */
+CR_API
+char *cr_cache_path(const char *name);
+
+/* cr_file_write() to that path; folders that are missing are made, for the user alone (0700).
+ * CR_ERR_NOT_FOUND: there is no such place. */
+CR_API
+int cr_cache_write(const char *name, const void *data, size_t size,
+                   struct cr_error *err) CR_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif
