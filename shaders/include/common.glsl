@@ -61,7 +61,8 @@ uint float_to_half(float x)
         return sign;
     uint shift = 126u - (magnitude >> 23); // 14..24
     uint mantissa = magnitude & 0x7fffffu | 0x800000u;
-    uint kept = mantissa >> shift, rest = mantissa & (1u << shift) - 1u, half_way = 1u << shift - 1u;
+    uint kept = mantissa >> shift, rest = mantissa & (1u << shift) - 1u;
+    uint half_way = 1u << shift - 1u;
     return sign | kept + uint(rest > half_way || rest == half_way && (kept & 1u) != 0u);
 }
 
