@@ -8,6 +8,7 @@
 
 static const struct vk_family *const families[] = {
     &vk_elements_family,
+    &vk_linear_family,
     &vk_reduce_family,
     &vk_layout_family,
     &vk_rows_family,
