@@ -7,17 +7,11 @@
 #include "vk.h"
 
 static const struct vk_family *const families[] = {
-    &vk_elements_family,
-    &vk_linear_family,
-    &vk_reduce_family,
-    &vk_layout_family,
-    &vk_rows_family,
-    &vk_quantize_family,
-    &vk_train_family,
-    NULL,
+    &vk_elements_family, &vk_linear_family,   &vk_reduce_family, &vk_layout_family,
+    &vk_rows_family,     &vk_quantize_family, &vk_train_family,  NULL,
 };
 
-static const struct vk_entry *find(int op)
+const struct vk_entry *vk_find_entry(int op)
 {
     for (const struct vk_family *const *family = families; *family != NULL; family++)
         for (const struct vk_entry *entry = (*family)->entries; entry->op != 0; entry++)
@@ -191,18 +185,20 @@ int vk_open(struct vk *vk, const char *selector, const struct cr_device_params *
 
 void vk_close(struct vk *vk)
 {
-    if (vk->device != VK_NULL_HANDLE && vk->api.DestroyDevice != NULL) {
-        if (!vk_settle(vk))
-            return; /* the driver may still write into all of this */
-        vk_transfer_finish(vk);
-        vk_heap_finish(vk);
-        vk_pipelines_finish(vk);
-        vk_queue_finish(vk);
-        vk->api.DestroyDevice(vk->device, NULL);
+    if (vk->device != VK_NULL_HANDLE && !vk_settle(vk)) {
+        /* It may still be working: what it uses is left to it, only our own memory is freed. */
+        vk->device = VK_NULL_HANDLE;
+        vk->instance = VK_NULL_HANDLE;
     }
-    vk->device = VK_NULL_HANDLE;
+    vk_transfer_finish(vk);
+    vk_heap_finish(vk);
+    vk_pipelines_finish(vk);
+    vk_queue_finish(vk);
+    if (vk->device != VK_NULL_HANDLE && vk->api.DestroyDevice != NULL)
+        vk->api.DestroyDevice(vk->device, NULL);
     if (vk->instance != VK_NULL_HANDLE && vk->api.DestroyInstance != NULL)
         vk->api.DestroyInstance(vk->instance, NULL);
+    vk->device = VK_NULL_HANDLE;
     vk->instance = VK_NULL_HANDLE;
 }
 
@@ -266,12 +262,12 @@ static void info_vulkan(const void *state, struct cr_device_info *info)
 static bool supports(const void *state, const struct cr_call *call)
 {
     (void)state;
-    return find(call->op) != NULL;
+    return vk_find_entry(call->op) != NULL;
 }
 
 static const char *variant(const void *state, const struct cr_call *call)
 {
-    const struct vk_entry *entry = find(call->op);
+    const struct vk_entry *entry = vk_find_entry(call->op);
     return entry == NULL ? NULL : entry->variant == NULL ? "plain" : entry->variant(state, call);
 }
 
@@ -317,7 +313,7 @@ static int download(void *state, void *memory, uint64_t offset, void *data, size
 static int submit(void *state, const struct cr_call *call, struct cr_error *err)
 {
     struct vk *vk = state;
-    const struct vk_entry *entry = find(call->op);
+    const struct vk_entry *entry = vk_find_entry(call->op);
     if (entry == NULL)
         return cr_fail(err, CR_ERR_UNSUPPORTED, "the device vulkan has no such operation");
     int result = vk_check_alive(vk, err);
@@ -336,8 +332,15 @@ static int flush(void *state, struct cr_error *err)
 
 static int wait_all(void *state, double seconds, struct cr_error *err)
 {
-    (void)seconds;
-    int result = vk_synchronize(state, err);
+    int result = 0;
+    if (seconds > 0) {
+        if ((result = vk_submit(state, err)) < 0)
+            return result;
+        if (!vk_wait_briefly(state, seconds))
+            return cr_fail(err, CR_ERR_DEVICE, "not done after %g s; it may be waited for again",
+                           seconds);
+    }
+    result = vk_synchronize(state, err);
     return result < 0 ? result : report_late(state, err);
 }
 
@@ -362,4 +365,5 @@ const struct cr_device_ops vk_ops = {
     .wait = wait_all,
     .memory = memory_figures,
     .close = close_vulkan,
+    .limits = vk_limits,
 };

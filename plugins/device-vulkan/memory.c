@@ -92,9 +92,7 @@ int vk_buffer_create(struct vk *vk, struct vk_buffer *buffer, uint64_t bytes, ui
         failed = back_with_memory(vk, buffer, type, addressed, &result);
     if (failed != NULL) {
         vk_buffer_destroy(vk, buffer);
-        if (result == VK_ERROR_DEVICE_LOST)
-            return vk_lose(vk, err, "%s: %s", failed, vk_result_name(result));
-        return vk_fail(err, result, failed);
+        return vk_fail_call(vk, err, result, failed);
     }
     const VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                             .buffer = buffer->handle};
@@ -105,9 +103,10 @@ int vk_buffer_create(struct vk *vk, struct vk_buffer *buffer, uint64_t bytes, ui
 
 void vk_buffer_destroy(struct vk *vk, struct vk_buffer *buffer)
 {
-    if (buffer->handle != VK_NULL_HANDLE)
+    bool given_up = vk->device == VK_NULL_HANDLE; /* see vk_close() */
+    if (!given_up && buffer->handle != VK_NULL_HANDLE)
         vk->api.DestroyBuffer(vk->device, buffer->handle, NULL);
-    if (buffer->memory != VK_NULL_HANDLE)
+    if (!given_up && buffer->memory != VK_NULL_HANDLE)
         vk->api.FreeMemory(vk->device, buffer->memory, NULL);
     memset(buffer, 0, sizeof(*buffer));
 }

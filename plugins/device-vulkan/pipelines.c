@@ -30,12 +30,13 @@ int vk_pipelines_init(struct vk *vk, struct cr_error *err)
 void vk_pipelines_finish(struct vk *vk)
 {
     struct vk_pipelines *pipelines = &vk->pipelines;
-    for (size_t i = 0; i < pipelines->size; i++)
+    bool given_up = vk->device == VK_NULL_HANDLE; /* see vk_close() */
+    for (size_t i = 0; !given_up && i < pipelines->size; i++)
         if (pipelines->table[i].shader != NULL)
             vk->api.DestroyPipeline(vk->device, pipelines->table[i].handle, NULL);
-    if (pipelines->cache != VK_NULL_HANDLE)
+    if (!given_up && pipelines->cache != VK_NULL_HANDLE)
         vk->api.DestroyPipelineCache(vk->device, pipelines->cache, NULL);
-    if (pipelines->layout != VK_NULL_HANDLE)
+    if (!given_up && pipelines->layout != VK_NULL_HANDLE)
         vk->api.DestroyPipelineLayout(vk->device, pipelines->layout, NULL);
     cr_free(pipelines->table);
     memset(pipelines, 0, sizeof(*pipelines));
@@ -128,7 +129,7 @@ static int compile_module(struct vk *vk, const struct vk_dispatch *d, VkShaderMo
     };
     VkResult result = VK_CALL(&vk->api, CreateComputePipelines, vk->device, vk->pipelines.cache, 1,
                               &create, NULL, pipeline);
-    return result == VK_SUCCESS ? 0 : vk_fail(err, result, "vkCreateComputePipelines");
+    return result == VK_SUCCESS ? 0 : vk_fail_call(vk, err, result, "vkCreateComputePipelines");
 }
 
 static int compile(struct vk *vk, const struct vk_dispatch *d, VkPipeline *pipeline,
@@ -141,7 +142,7 @@ static int compile(struct vk *vk, const struct vk_dispatch *d, VkPipeline *pipel
     };
     VkShaderModule module = VK_NULL_HANDLE;
     VkResult result = VK_CALL(&vk->api, CreateShaderModule, vk->device, &create, NULL, &module);
-    int code = result != VK_SUCCESS ? vk_fail(err, result, "vkCreateShaderModule")
+    int code = result != VK_SUCCESS ? vk_fail_call(vk, err, result, "vkCreateShaderModule")
                                     : compile_module(vk, d, module, pipeline, err);
     if (module != VK_NULL_HANDLE)
         vk->api.DestroyShaderModule(vk->device, module, NULL);

@@ -100,12 +100,13 @@ int vk_queue_init(struct vk *vk, struct cr_error *err)
 void vk_queue_finish(struct vk *vk)
 {
     struct vk_queue *queue = &vk->queue;
-    for (int i = 0; i < VK_SLOTS; i++)
+    bool given_up = vk->device == VK_NULL_HANDLE; /* see vk_close() */
+    for (int i = 0; !given_up && i < VK_SLOTS; i++)
         if (queue->slots[i].pool != VK_NULL_HANDLE)
             vk->api.DestroyCommandPool(vk->device, queue->slots[i].pool, NULL);
-    if (queue->queries != VK_NULL_HANDLE)
+    if (!given_up && queue->queries != VK_NULL_HANDLE)
         vk->api.DestroyQueryPool(vk->device, queue->queries, NULL);
-    if (queue->timeline != VK_NULL_HANDLE)
+    if (!given_up && queue->timeline != VK_NULL_HANDLE)
         vk->api.DestroySemaphore(vk->device, queue->timeline, NULL);
     memset(queue, 0, sizeof(*queue));
 }
@@ -132,11 +133,24 @@ static void describe_fault(struct vk *vk, char *text, size_t size)
 {
     text[0] = '\0';
 #ifdef VK_EXT_device_fault
-    VkDeviceFaultCountsEXT counts = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_COUNTS_EXT};
-    VkDeviceFaultInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_INFO_EXT};
-    if (vk->physical.fault && vk->api.GetDeviceFaultInfoEXT != NULL &&
-        VK_CALL(&vk->api, GetDeviceFaultInfoEXT, vk->device, &counts, &info) >= 0)
-        snprintf(text, size, "; the driver says: %.200s", info.description);
+    VkDeviceFaultAddressInfoEXT address = {.addressType = VK_DEVICE_FAULT_ADDRESS_TYPE_NONE_EXT};
+    VkDeviceFaultVendorInfoEXT vendor = {.vendorFaultCode = 0};
+    VkDeviceFaultCountsEXT counts = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_COUNTS_EXT,
+                                     .addressInfoCount = 1,
+                                     .vendorInfoCount = 1};
+    VkDeviceFaultInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_INFO_EXT,
+                                 .pAddressInfos = &address,
+                                 .pVendorInfos = &vendor};
+    if (!vk->physical.fault || vk->api.GetDeviceFaultInfoEXT == NULL ||
+        VK_CALL(&vk->api, GetDeviceFaultInfoEXT, vk->device, &counts, &info) < 0)
+        return;
+    int used = snprintf(text, size, "; the driver says: %.80s", info.description);
+    if (counts.addressInfoCount > 0)
+        used += snprintf(text + used, size - (size_t)used, ", access of kind %d at %#llx",
+                         (int)address.addressType, (unsigned long long)address.reportedAddress);
+    if (counts.vendorInfoCount > 0)
+        snprintf(text + used, size - (size_t)used, ", %.60s (code %llu)", vendor.description,
+                 (unsigned long long)vendor.vendorFaultCode);
 #else
     (void)vk;
     (void)size;
@@ -160,6 +174,13 @@ int vk_lose(struct vk *vk, struct cr_error *err, const char *format, ...)
                 unfinished[0] != '\0' ? unfinished : "nothing", fault);
     }
     return vk_check_alive(vk, err);
+}
+
+int vk_fail_call(struct vk *vk, struct cr_error *err, VkResult result, const char *call)
+{
+    if (result == VK_ERROR_DEVICE_LOST)
+        return vk_lose(vk, err, "%s: %s", call, vk_result_name(result));
+    return vk_fail(err, result, call);
 }
 
 int vk_check_alive(const struct vk *vk, struct cr_error *err)
@@ -276,6 +297,12 @@ static double deadline(const struct vk *vk, uint64_t value)
             estimate += slot->estimate;
     }
     return vk->queue.patience + PATIENCE_FACTOR * estimate;
+}
+
+bool vk_wait_briefly(struct vk *vk, double seconds)
+{
+    return vk->queue.completed == vk->queue.submitted ||
+           wait_timeline(vk, vk->queue.submitted, seconds) != VK_TIMEOUT;
 }
 
 int vk_wait(struct vk *vk, uint64_t value, struct cr_error *err)
@@ -420,6 +447,11 @@ bool vk_settle(struct vk *vk)
 {
     if (vk->queue.timeline == VK_NULL_HANDLE || vk->queue.completed == vk->queue.submitted)
         return true;
-    VkResult result = wait_timeline(vk, vk->queue.submitted, FAREWELL);
+    double start = vk_seconds(), waited = 0;
+    VkResult result = VK_TIMEOUT;
+    while (result == VK_TIMEOUT && waited < FAREWELL) {
+        result = wait_timeline(vk, vk->queue.submitted, FAREWELL - waited);
+        waited = vk_seconds() - start;
+    }
     return result != VK_TIMEOUT;
 }

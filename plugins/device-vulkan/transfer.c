@@ -4,9 +4,11 @@
 
 #include "vk.h"
 
-#define STAGING_BYTES (UINT64_C(16) << 20)
+#define STAGING_BYTES (UINT64_C(32) << 20)
 #define RECORD_BYTES (UINT64_C(1) << 20)
 #define CHUNK (UINT64_C(4) << 20) /* one copy of an upload or download */
+#define UPLOAD_PARTS 4 /* the staging ring is handed over by these parts, so that copies overlap   \
+                        */
 #define MAX_RECORD 4096
 #define ALIGNMENT UINT64_C(256)
 #define FIRST_SCRATCH (UINT64_C(4) << 20)
@@ -26,9 +28,13 @@ static int ring_open(struct vk *vk, enum vk_ring_kind kind, struct cr_error *err
     struct vk_ring *ring = &vk->rings[kind];
     if (ring->buffer.handle != VK_NULL_HANDLE)
         return 0;
-    return vk_buffer_create(vk, &ring->buffer,
-                            kind == VK_RING_STAGING ? STAGING_BYTES : RECORD_BYTES,
-                            vk_memory_type(&vk->physical, host, 0), true, err);
+    if (kind == VK_RING_STAGING)
+        return vk_buffer_create(vk, &ring->buffer, STAGING_BYTES,
+                                vk_memory_type(&vk->physical, host, 0), false, err);
+    /* Records are written once and read by every group: in the device's memory if it is seen. */
+    return vk_buffer_create(
+        vk, &ring->buffer, RECORD_BYTES,
+        vk_memory_type(&vk->physical, host, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT), true, err);
 }
 
 /* Wait until a submission gives something back. */
@@ -80,6 +86,10 @@ static int stage(struct vk *vk, const struct vk_memory *memory, uint64_t address
     memcpy(from->mapped + offset, data, bytes);
     result = vk_record_copy(vk, from, offset, 0, to, address - to->address, address, bytes, err);
     ring_recorded(vk, VK_RING_STAGING);
+    const struct vk_slot *last = &vk->queue.slots[vk->queue.submitted % VK_SLOTS];
+    if (result == 0 && vk->rings[VK_RING_STAGING].head - last->ring_head[VK_RING_STAGING] >=
+                           STAGING_BYTES / UPLOAD_PARTS)
+        result = vk_submit(vk, err);
     return result;
 }
 
@@ -109,32 +119,51 @@ int vk_upload(struct vk *vk, uint64_t address, const void *data, uint64_t bytes,
 
 /* ---- Down ---- */
 
-/* Room for a chunk, then for the alarms. */
+/* Room for two chunks, then for the alarms. */
 static int open_readback(struct vk *vk, struct cr_error *err)
 {
     const VkMemoryPropertyFlags host =
         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     if (vk->readback.handle != VK_NULL_HANDLE)
         return 0;
-    return vk_buffer_create(vk, &vk->readback, CHUNK + ALARM_BYTES,
+    return vk_buffer_create(vk, &vk->readback, 2 * CHUNK + ALARM_BYTES,
                             vk_memory_type(&vk->physical, host, VK_MEMORY_PROPERTY_HOST_CACHED_BIT),
                             false, err);
 }
 
-static int fetch_chunk(struct vk *vk, uint64_t address, void *data, uint64_t bytes,
-                       struct cr_error *err)
+/* Copy a chunk to its half of the readback buffer and hand that over. */
+static int send_chunk(struct vk *vk, const struct vk_memory *memory, uint64_t address,
+                      uint64_t chunk, uint64_t bytes, struct cr_error *err)
 {
-    int result = open_readback(vk, err);
-    const struct vk_memory *memory = vk_memory_find(vk, address, address + bytes);
-    if (result < 0)
-        return result;
     const struct vk_buffer *from = &memory->block->buffer;
-    result =
-        vk_record_copy(vk, from, address - from->address, address, &vk->readback, 0, 0, bytes, err);
+    int result = vk_make_room(vk, vk_estimate(vk, 2.0 * (double)bytes, 0), err);
     if (result == 0)
-        result = vk_synchronize(vk, err);
-    if (result == 0)
-        memcpy(data, vk->readback.mapped, bytes);
+        result = vk_record_copy(vk, from, address - from->address, address, &vk->readback,
+                                chunk % 2 * CHUNK, 0, bytes, err);
+    return result < 0 ? result : vk_submit(vk, err);
+}
+
+/* While one chunk is on its way, the one before is taken out. */
+static int fetch_chunks(struct vk *vk, const struct vk_memory *memory, uint64_t address, char *data,
+                        uint64_t bytes, struct cr_error *err)
+{
+    uint64_t sent[2] = {0, 0};
+    const uint64_t chunks = (bytes + CHUNK - 1) / CHUNK;
+    int result = open_readback(vk, err);
+    for (uint64_t i = 0; result == 0 && i <= chunks; i++) {
+        if (i < chunks) {
+            uint64_t left = bytes - i * CHUNK;
+            result =
+                send_chunk(vk, memory, address + i * CHUNK, i, left < CHUNK ? left : CHUNK, err);
+            sent[i % 2] = vk->queue.submitted;
+        }
+        if (result < 0 || i == 0)
+            continue;
+        uint64_t at = (i - 1) * CHUNK, left = bytes - at;
+        if ((result = vk_wait(vk, sent[(i - 1) % 2], err)) == 0)
+            memcpy(data + at, vk->readback.mapped + (i - 1) % 2 * CHUNK,
+                   left < CHUNK ? left : CHUNK);
+    }
     return result;
 }
 
@@ -154,10 +183,8 @@ int vk_download(struct vk *vk, uint64_t address, void *data, uint64_t bytes, str
         memcpy(data, buffer->mapped + (address - buffer->address), bytes);
         return 0;
     }
-    for (uint64_t at = 0; result == 0 && at < bytes; at += CHUNK)
-        result = fetch_chunk(vk, address + at, (char *)data + at,
-                             bytes - at < CHUNK ? bytes - at : CHUNK, err);
-    return result;
+    result = fetch_chunks(vk, memory, address, data, bytes, err);
+    return result < 0 ? result : vk_synchronize(vk, err);
 }
 
 int vk_fetch(struct vk *vk, uint64_t address, void *data, size_t bytes, struct cr_error *err)
@@ -282,7 +309,7 @@ static int fetch_alarms(struct vk *vk, struct cr_error *err)
     const struct vk_buffer *from = &vk->alarms->block->buffer;
     if (result == 0)
         result = vk_record_copy(vk, from, vk->alarms->offset, vk->alarms->address, &vk->readback,
-                                CHUNK, 0, vk->alarm_count * sizeof(uint32_t), err);
+                                2 * CHUNK, 0, vk->alarm_count * sizeof(uint32_t), err);
     return result;
 }
 
@@ -293,7 +320,7 @@ static int read_alarms(struct vk *vk, struct cr_error *err)
     vk->alarm_count = 0;
     for (; at < count; at++) {
         uint32_t word = 0;
-        memcpy(&word, vk->readback.mapped + CHUNK + at * sizeof(word), sizeof(word));
+        memcpy(&word, vk->readback.mapped + 2 * CHUNK + at * sizeof(word), sizeof(word));
         if (word != 0)
             break;
     }

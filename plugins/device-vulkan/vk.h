@@ -335,6 +335,8 @@ int vk_submit(struct vk *vk, struct cr_error *err);
 /* Look how far the device is. */
 int vk_poll(struct vk *vk, struct cr_error *err);
 int vk_wait(struct vk *vk, uint64_t value, struct cr_error *err);
+/* False: what was submitted is not done after `seconds`, which is no error yet. */
+bool vk_wait_briefly(struct vk *vk, double seconds);
 /* Before the end: let the device finish. False: it may still be working, and nothing that it uses
  * may be destroyed. */
 bool vk_settle(struct vk *vk);
@@ -344,6 +346,8 @@ double vk_seconds(void);
 
 /* The device is dead from now on: every call returns this error. */
 int vk_lose(struct vk *vk, struct cr_error *err, const char *format, ...) CR_PRINTF(3, 4);
+/* The error of a call; the end of the device if it says so. */
+int vk_fail_call(struct vk *vk, struct cr_error *err, VkResult result, const char *call);
 /* 0, or the error of a device that was lost. */
 int vk_check_alive(const struct vk *vk, struct cr_error *err);
 
@@ -412,6 +416,11 @@ static inline uint64_t vk_now(const struct vk *vk)
 {
     return vk->queue.submitted + 1;
 }
+
+/* The entry of an operation; NULL: no family has it. */
+const struct vk_entry *vk_find_entry(int op);
+/* limits.c */
+int vk_limits(void *state, struct cr_device_limits *limits, struct cr_error *err);
 
 /* Open with hooks; the element's open() has none. */
 int vk_open(struct vk *vk, const char *selector, const struct cr_device_params *params,
