@@ -5,18 +5,39 @@
 
 #include "tensor/cases.h"
 
-static void check_level(const struct level *level, int threads, enum cr_op op)
+/* Devices stay open from operation to operation. */
+static struct cr_device *devices[16][2];
+
+static struct cr_device *device_of(const struct level *levels, size_t level, int threads)
 {
-    struct cr_device *device = open_level(level, threads);
+    struct cr_device **device = &devices[level][threads - 1];
+    assert_true(level < COUNT(devices));
+    if (*device == NULL)
+        *device = open_level(&levels[level], threads);
+    return *device;
+}
+
+static int close_devices(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(devices); i++) {
+        cr_device_unref(&devices[i][0]);
+        cr_device_unref(&devices[i][1]);
+    }
+    return 0;
+}
+
+static void check_level(const struct level *levels, size_t level, int threads, enum cr_op op)
+{
+    struct cr_device *device = device_of(levels, level, threads);
     struct cr_selftest_result result;
     struct cr_error err = CR_ERROR_INIT;
     assert_int_equal(cr_selftest_run(device, op, &result, &err), 0);
     assert_true(result.cases > 0);
     if (result.failed > 0)
         fail_msg("%s, %s, %d threads: %d of %d cases failed; error %.2e of \"%s\" by %s; %s",
-                 cr_op_name(op), level->name, threads, result.failed, result.cases, result.error,
-                 result.worst, result.variant, result.problem);
-    cr_device_unref(&device);
+                 cr_op_name(op), levels[level].name, threads, result.failed, result.cases,
+                 result.error, result.worst, result.variant, result.problem);
 }
 
 static void test_operation(void **state)
@@ -26,7 +47,7 @@ static void test_operation(void **state)
     size_t count = test_levels(&levels);
     for (size_t i = 0; i < count; i++)
         for (int threads = 1; threads <= (test_vulkan() != NULL ? 1 : 2); threads++)
-            check_level(&levels[i], threads, op);
+            check_level(levels, i, threads, op);
 }
 
 /* The tests must be able to fail: a result that is off by little more than the bound is noticed. */
@@ -64,5 +85,5 @@ int main(void)
         tests[i] = (struct CMUnitTest){
             .name = cr_op_name(ops[i]), .test_func = test_operation, .initial_state = &ops[i]};
     }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_devices);
 }
