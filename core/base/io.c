@@ -44,6 +44,24 @@ ssize_t cr_io_read(int fd, void *data, size_t bytes)
     return got;
 }
 
+ssize_t cr_io_read_at(int fd, void *data, size_t bytes, uint64_t offset)
+{
+    FAULT(CR_FAULT_READ, -1);
+    size_t done = 0;
+    while (done < bytes) {
+        size_t wanted = bytes - done < MAX_BYTES ? bytes - done : MAX_BYTES;
+        ssize_t got = pread(fd, (char *)data + done, wanted, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
 /* Standard output may come from a parent that made it non-blocking. */
 static bool wait_until_writable(int fd)
 {

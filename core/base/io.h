@@ -13,6 +13,8 @@
 
 int cr_io_open(const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
 ssize_t cr_io_read(int fd, void *data, size_t bytes);
+/* `bytes` bytes from `offset` on, fewer only at the end of the file; the position stays. */
+ssize_t cr_io_read_at(int fd, void *data, size_t bytes, uint64_t offset);
 CR_API
 int cr_io_write_all(int fd, const void *data, size_t bytes); /* 0, or -1 with errno */
 int cr_io_fsync(int fd);

@@ -39,6 +39,7 @@ struct cr_json_token {
     const char *text;     /* KEY, STRING: unescaped, NUL-terminated; valid until the next token */
     size_t size;          /* bytes of it */
     double number;        /* NUMBER */
+    bool whole;           /* NUMBER: written with digits (and a sign) only */
     int64_t line, column; /* of its first character, from 1; columns count bytes */
 };
 

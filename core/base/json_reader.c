@@ -388,6 +388,15 @@ static inline bool is_digit(int byte)
     return byte >= '0' && byte <= '9';
 }
 
+/* Nothing but digits, and perhaps a sign? */
+static bool is_whole(const struct digits *digits)
+{
+    for (size_t i = digits->text[0] == '-'; i < digits->size; i++)
+        if (digits->text[i] < '0' || digits->text[i] > '9')
+            return false;
+    return true;
+}
+
 /* At least one digit. */
 static int read_digits(struct cr_json_reader *reader, struct digits *digits, struct cr_error *err)
 {
@@ -417,13 +426,10 @@ static bool convert_short(const struct digits *digits, double *number)
 {
     bool negative = digits->text[0] == '-';
     int64_t value = 0;
-    if (digits->size > 15)
+    if (digits->size > 15 || !is_whole(digits))
         return false;
-    for (size_t i = negative; i < digits->size; i++) {
-        if (!is_digit(digits->text[i]))
-            return false;
+    for (size_t i = negative; i < digits->size; i++)
         value = value * 10 + (digits->text[i] - '0');
-    }
     *number = negative ? -(double)value : (double)value;
     return true;
 }
@@ -465,6 +471,7 @@ static int read_number(struct cr_json_reader *reader, struct cr_json_token *toke
         return result;
     if (digits.size > MAX_NUMBER)
         return cr_json_fail(reader, err, "the number has more than %d characters", MAX_NUMBER);
+    token->whole = is_whole(&digits);
     if (!convert_short(&digits, &token->number))
         result = convert(&digits, &token->number, err);
     if (result == 0 && !isfinite(token->number))

@@ -106,6 +106,25 @@ int cr_context_device(struct cr_context *context, struct cr_device **device, str
     return cr_node_device(context->run->pipeline, context->node, device, err);
 }
 
+static void load_progress(void *user, double done)
+{
+    cr_context_progress(user, done);
+}
+
+static bool load_cancelled(void *user)
+{
+    return cr_context_cancelled(user);
+}
+
+int cr_context_load(struct cr_context *context, struct cr_claim *claim, struct cr_error *err)
+{
+    struct cr_device *device = NULL;
+    const struct cr_load_hooks hooks = {
+        .user = context, .progress = load_progress, .cancelled = load_cancelled};
+    int result = cr_context_device(context, &device, err);
+    return result == 0 ? cr_claim_load(claim, device, &hooks, err) : result;
+}
+
 /* ---- Services ---- */
 
 void *cr_context_scratch(struct cr_context *context, size_t bytes, struct cr_error *err)

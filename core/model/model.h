@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* model.h: a model as the core holds it. */
+#ifndef CR_MODEL_MODEL_H
+#define CR_MODEL_MODEL_H
+
+#include <pthread.h>
+
+#include <crayon/model.h>
+
+#include "model/store.h"
+
+/* One tensor and the file that holds it. */
+struct cr_stored {
+    struct cr_weights *file;
+    const struct cr_st_tensor *tensor;
+};
+
+struct cr_model {
+    _Atomic int references;
+    char *name; /* as asked for */
+    bool is_public;
+    char *folder;
+    const struct cr_log *log;
+    pthread_mutex_t lock; /* around the look at the weights */
+    bool looked;          /* what follows is there, and does not change any more */
+    struct cr_weights **files;
+    size_t file_count;
+    struct cr_stored *tensors; /* sorted by name */
+    size_t count;
+};
+
+/* The tensor `name`; NULL: there is none. After cr_model_tensors(). */
+const struct cr_stored *cr_model_find(const struct cr_model *model, const char *name);
+
+/* A warning if there are tensors in the files of this model that nobody has loaded, in this process
+ * and so far. For the end of opening a pipeline: before, the stages that want them may still come.
+ */
+void cr_model_warn_unclaimed(const struct cr_model *model);
+
+#endif
