@@ -324,9 +324,42 @@ static int try_block(struct vk *vk, uint64_t bytes, struct cr_error *err)
     }
 }
 
-/* Wait for everything, so that retired blocks can go. */
+static void retire(struct vk *vk, struct vk_block *block)
+{
+    struct vk_block **at = &vk->heap.blocks;
+    while (*at != block)
+        at = &(*at)->next;
+    *at = block->next;
+    block->retired_at = block->first->last_use;
+    block->next = vk->heap.retired;
+    vk->heap.retired = block;
+    vk_heap_reclaim(vk);
+}
+
+/* An empty block of the common size stays for the next piece, if it is the only one: drivers take
+ * their time for a new one, and some fill it with zeros. */
+static bool is_spare(const struct vk_heap *heap, const struct vk_block *block)
+{
+    for (const struct vk_block *other = heap->blocks; other != NULL; other = other->next)
+        if (other != block && other->used == 0)
+            return false;
+    return block->buffer.size <= FIRST_BLOCK;
+}
+
+static struct vk_block *find_spare(const struct vk_heap *heap)
+{
+    struct vk_block *block = heap->blocks;
+    while (block != NULL && block->used > 0)
+        block = block->next;
+    return block;
+}
+
+/* Wait for everything, so that retired blocks can go, and the spare one. */
 static int reclaim_all(struct vk *vk, struct cr_error *err)
 {
+    struct vk_block *spare = find_spare(&vk->heap);
+    if (spare != NULL)
+        retire(vk, spare);
     int result = vk_submit(vk, err);
     if (result == 0)
         result = vk_wait(vk, vk->queue.submitted, err);
@@ -342,7 +375,7 @@ static int add_block(struct vk *vk, uint64_t bytes, struct cr_error *err)
                        vk->physical.properties.deviceName, (double)bytes / (1 << 20),
                        (double)vk->physical.max_buffer / (1 << 20));
     int result = try_block(vk, bytes, err);
-    if (result == CR_ERR_MEMORY && vk->heap.retired != NULL) {
+    if (result == CR_ERR_MEMORY && (vk->heap.retired != NULL || find_spare(&vk->heap) != NULL)) {
         if (err != NULL)
             cr_error_clear(err);
         if ((result = reclaim_all(vk, err)) < 0)
@@ -418,18 +451,6 @@ static void join(struct vk_memory *memory)
     cr_free(after);
 }
 
-static void retire(struct vk *vk, struct vk_block *block)
-{
-    struct vk_block **at = &vk->heap.blocks;
-    while (*at != block)
-        at = &(*at)->next;
-    *at = block->next;
-    block->retired_at = block->first->last_use;
-    block->next = vk->heap.retired;
-    vk->heap.retired = block;
-    vk_heap_reclaim(vk);
-}
-
 void vk_memory_free(struct vk *vk, struct vk_memory *memory)
 {
     if (memory == NULL)
@@ -441,6 +462,6 @@ void vk_memory_free(struct vk *vk, struct vk_memory *memory)
     join(memory);
     if (memory->before != NULL)
         join(memory->before);
-    if (block->used == 0)
+    if (block->used == 0 && !is_spare(&vk->heap, block))
         retire(vk, block);
 }
