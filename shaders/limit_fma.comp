@@ -1,6 +1,7 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// How fast f32 multiply-adds are, from registers: every invocation has 8 vectors of 4, each a chain of its own.
+// How fast f32 multiply-adds are, from registers: every invocation has 8 vectors of 4, each a chain
+// of its own.
 //
 // Operations: 2 x 32 x rounds x invocations. No memory but the write that never happens.
 #include "common.glsl"

@@ -1,9 +1,10 @@
 #version 450
 // SPDX-License-Identifier: MIT
-// How fast memory is read: every invocation combines `rounds` vectors of 16 bytes, `stride` vectors apart.
+// How fast memory is read: every invocation combines `rounds` vectors of 16 bytes, `stride` vectors
+// apart.
 //
-// Bytes: 16 x rounds x invocations, each read once. The sum is written where it is all ones, which it is not: the
-// compiler cannot know.
+// Bytes: 16 x rounds x invocations, each read once. The sum is written where it is all ones, which
+// it is not: the compiler cannot know.
 #include "common.glsl"
 
 layout(push_constant) uniform Args {

@@ -7,8 +7,8 @@
 #define STAGING_BYTES (UINT64_C(32) << 20)
 #define RECORD_BYTES (UINT64_C(1) << 20)
 #define CHUNK (UINT64_C(4) << 20) /* one copy of an upload or download */
-#define UPLOAD_PARTS 4 /* the staging ring is handed over by these parts, so that copies overlap   \
-                        */
+/* The staging ring is handed over by these parts, so that copies overlap. */
+#define UPLOAD_PARTS 4
 #define MAX_RECORD 4096
 #define ALIGNMENT UINT64_C(256)
 #define FIRST_SCRATCH (UINT64_C(4) << 20)
