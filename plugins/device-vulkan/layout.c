@@ -10,7 +10,8 @@ static const struct vk_variant variants[] = {
 
 static const struct vk_variant permute_variants[] = {
     {"tile", VK_NEEDS(TILE)},
-    {"rows", 0},
+    {"wide", VK_NEEDS(WIDE)},
+    {"plain", 0},
     {NULL, 0},
 };
 
@@ -208,11 +209,16 @@ static int axis_across(const struct move *m)
     return fits && p->extent[last] * (uint64_t)m->bytes % 4 == 0 ? across : -1;
 }
 
+/* May this be done in tiles? */
+static bool may_be_tiled(const struct vk *vk, const struct move *m)
+{
+    return vk_pick(vk, permute_variants) == &permute_variants[0] && axis_across(m) >= 0;
+}
+
 static const char *permute_variant(const struct vk *vk, const struct cr_call *call)
 {
     struct move m = permuted(call);
-    bool tiles = vk_pick(vk, permute_variants) == &permute_variants[0] && axis_across(&m) >= 0;
-    return permute_variants[tiles ? 0 : 1].name;
+    return may_be_tiled(vk, &m) ? permute_variants[0].name : variant(vk, call);
 }
 
 static int transpose(struct vk *vk, const struct move *m, int across, struct cr_error *err)
@@ -254,11 +260,9 @@ static int transpose(struct vk *vk, const struct move *m, int across, struct cr_
 static int permute(struct vk *vk, const struct cr_call *call, struct cr_error *err)
 {
     struct move m = permuted(call);
-    int across = axis_across(&m);
-    if (across < 0 || vk_elements(m.y) == 0 ||
-        vk_pick(vk, permute_variants) != &permute_variants[0])
+    if (vk_elements(m.y) == 0 || !may_be_tiled(vk, &m))
         return run_move(vk, &m, err);
-    return transpose(vk, &m, across, err);
+    return transpose(vk, &m, axis_across(&m), err);
 }
 
 /* ---- concat ---- */

@@ -24,7 +24,7 @@ struct vk; /* the device: vk.h has the inside, which kernels do not need */
 #define VK_FEATURES(X)                                                                             \
     X(SUBGROUP, "subgroup", "subgroup arithmetic with a required size and full subgroups")         \
     X(VECTOR, "vector", "products of few rows that read the weights once")                         \
-    X(TILE, "tile", "products in tiles of shared memory")                                          \
+    X(TILE, "tile", "products and transposes in tiles of shared memory")                           \
     X(SPLIT, "split", "sums split over several groups where the grid is small")                    \
     X(WIDE, "wide", "loads of 128 bits where the addresses allow them")                            \
     X(F16, "f16", "arithmetic in 16-bit floats")                                                   \
