@@ -57,11 +57,11 @@ struct parser {
     struct cr_error *err;
 };
 
-/* A whole number from 0 to 2^53, up to which a double holds each; no file is as large. */
+/* A whole number below 2^53, up to which a double holds each; no file is as large. */
 static bool is_extent(const struct cr_json_token *token)
 {
     return token->type == CR_JSON_NUMBER && token->whole && token->number >= 0 &&
-           token->number <= 9007199254740992.0;
+           token->number < 9007199254740992.0;
 }
 
 static int expect(struct parser *p, struct cr_json_token *token, enum cr_json_type type,
@@ -107,10 +107,11 @@ static int read_shape(struct parser *p, struct entry *entry)
         if (token.type == CR_JSON_ARRAY_END)
             return 0;
         if (!is_extent(&token))
-            result = cr_json_fail(p->reader, p->err,
-                                  "tensor \"" NAME
-                                  "\": extent %d of \"shape\" has to be a whole number >= 0",
-                                  entry->name, entry->rank);
+            result = cr_json_fail(
+                p->reader, p->err,
+                "tensor \"" NAME
+                "\": extent %d of \"shape\" has to be a whole number from 0 to 2^53 - 1",
+                entry->name, entry->rank);
         else if (entry->rank == CR_ST_MAX_RANK)
             result = cr_json_fail(p->reader, p->err, "tensor \"" NAME "\": its rank exceeds %d",
                                   entry->name, CR_ST_MAX_RANK);
@@ -122,7 +123,8 @@ static int read_shape(struct parser *p, struct entry *entry)
 
 static int read_offsets(struct parser *p, struct entry *entry)
 {
-    static const char what[] = "\"data_offsets\" has to be [start, end], whole numbers >= 0";
+    static const char what[] =
+        "\"data_offsets\" has to be [start, end], whole numbers from 0 to 2^53 - 1";
     struct cr_json_token token;
     uint64_t offsets[2] = {0};
     int result = expect(p, &token, CR_JSON_ARRAY, entry, what);
