@@ -38,7 +38,7 @@ ok "and the plugin without a device, with the reason" holds "$out" "device-absen
 devices --json
 ok "--json" eval '[ $status = 0 ] && [ ! -s "$err" ] && json "$out" && holds "$out" "\"name\":\"idle:0\"" &&
     holds "$out" "\"gpu\":true,\"software\":true,\"details\":[\"first line\",\"second line\"]" &&
-    holds "$out" "\"absent\":[{\"plugin\":\"device-absent\",\"reason\":\"no driver was found\"}]"'
+    holds "$out" "\"absent\":[{\"plugin\":\"device-absent\",\"reason\":\"no driver was found\"}"'
 
 devices --device idle --check
 ok "a device that fails its check" eval '[ $status = 1 ] && [ ! -s "$err" ] && holds "$out" FAILED &&
@@ -66,5 +66,18 @@ if [ -f "$top_builddir/plugins/device-cpu/.libs/device-cpu.so" ]; then
         holds "$out" "\"auto\":\"cpu\"" && holds "$out" "\"ok\":true" && ! holds "$out" "\"ok\":false"'
 else
     skip "the processor" "device-cpu was left out"
+fi
+
+# No driver is to be seen here: tests/Makefile.inc.
+if [ -f "$top_builddir/plugins/device-vulkan/.libs/device-vulkan.so" ]; then
+    devices
+    ok "a machine without a Vulkan driver, or without the loader" eval '[ $status = 0 ] && [ ! -s "$err" ] &&
+        holds "$out" "device-vulkan has no device
+    no Vulkan "'
+    devices --device vulkan
+    ok "and what happens when one is asked for" eval '[ $status = 1 ] && [ ! -s "$out" ] &&
+        holds "$err" "crayon: error: no Vulkan "'
+else
+    skip "no Vulkan driver" "device-vulkan was left out"
 fi
 plan
