@@ -20,11 +20,11 @@
 #include "linear.glsl"
 #include "weights.glsl"
 
-layout(constant_id = 7) const uint TILE_M = 64;
-layout(constant_id = 8) const uint TILE_N = 64;
-layout(constant_id = 9) const uint TILE_K = 16;
-layout(constant_id = 10) const uint PER_M = 8;
-layout(constant_id = 11) const uint PER_N = 8;
+layout(constant_id = 5) const uint TILE_M = 64;
+layout(constant_id = 6) const uint TILE_N = 64;
+layout(constant_id = 7) const uint TILE_K = 16;
+layout(constant_id = 8) const uint PER_M = 8;
+layout(constant_id = 9) const uint PER_N = 8;
 
 uint tiles_m() { return (p.rows + TILE_M - 1u) / TILE_M; }
 uint tile_row() { return group_id() % tiles_m() * TILE_M; }

@@ -11,7 +11,6 @@
 #define VECTOR_ROWS 16
 #define VECTOR_THREADS 64
 #define VECTOR_W_ROWS 4
-#define TILE_K 16
 /* As many groups as keep a large GPU busy, and the fewest before K is split to come there. */
 #define WANTED_GROUPS 1024
 #define SPLIT_BELOW 256
@@ -76,7 +75,7 @@ enum loads {
 /* The push constants of linear.glsl. */
 struct push {
     uint64_t x, w, scales, nested, map, bias, residual, row_scale, partial, y;
-    uint32_t rows, columns, depth, split_depth, splits, unused;
+    uint32_t rows, columns, depth, split_depth, splits, activation, adding, unused;
 };
 
 struct plan {
@@ -85,7 +84,7 @@ struct plan {
     const struct vk_shader *shader;
     bool subgroup;
     uint32_t unit, loads, threads;
-    uint32_t sizes[5], size_count; /* specialisation constants from 7 on */
+    uint32_t sizes[5], size_count; /* specialisation constants from 5 on */
     uint64_t groups;
     int64_t step; /* what a group takes of K at once */
 };
@@ -124,11 +123,11 @@ static void plan_loads(struct plan *plan, const struct vk *vk, uint32_t most)
 static void plan_vector(struct plan *plan, const struct vk *vk, bool subgroup)
 {
     const int64_t rows = plan->push.rows, columns = plan->push.columns;
-    plan_loads(plan, vk, 32);
+    uint32_t x_rows = power_of_two(rows, VECTOR_ROWS);
+    plan_loads(plan, vk, x_rows <= 2 ? 32 : x_rows <= 4 ? 16 : 8);
     plan->shader = subgroup ? &vk_shader_linear_vector_subgroup : &vk_shader_linear_vector;
     plan->subgroup = subgroup;
     plan->threads = VECTOR_THREADS;
-    uint32_t x_rows = power_of_two(rows, VECTOR_ROWS);
     uint32_t w_rows = power_of_two(columns, VECTOR_W_ROWS);
     uint32_t most = power_of_two(divide_up(plan->push.depth, plan->unit), VECTOR_THREADS);
     if (subgroup && most > vk_caps(vk)->subgroup)
@@ -161,23 +160,37 @@ static void plan_plain(struct plan *plan, const struct vk *vk)
     plan->size_count = 3;
 }
 
+/* Sizes of a tile and of an invocation's part of it. What each takes of registers, compiled for
+ * four generations of AMD GPUs, stands in tile.glsl. */
+struct tile {
+    uint32_t m, n, k, per_m, per_n;
+};
+static const struct tile low_tile = {32, 64, 16, 4, 8}, small_tile = {64, 64, 16, 8, 4},
+                         large_tile = {128, 64, 16, 8, 8}, large_f32_tile = {128, 64, 8, 8, 8};
+
+static int64_t count_tiles(const struct tile *tile, int64_t rows, int64_t columns)
+{
+    return divide_up(rows, tile->m) * divide_up(columns, tile->n);
+}
+
 /* Large tiles where there are enough of them. */
 static void plan_tile(struct plan *plan, const struct vk *vk)
 {
     const int64_t rows = plan->push.rows, columns = plan->push.columns;
-    const uint32_t tile_n = 64, per_n = 8;
+    const struct tile *large =
+        plan->product->w->dtype == CR_DTYPE_F32 ? &large_f32_tile : &large_tile;
+    const struct tile *tile = &small_tile;
+    if (rows <= low_tile.m)
+        tile = &low_tile;
+    else if (rows > small_tile.m && count_tiles(large, rows, columns) >= SPLIT_BELOW)
+        tile = large;
     plan_loads(plan, vk, 8);
-    uint32_t tile_m = rows <= 32 ? 32 : 64;
-    if (divide_up(rows, 128) * divide_up(columns, tile_n) >= SPLIT_BELOW)
-        tile_m = rows <= 32 ? 32 : rows <= 64 ? 64 : 128;
-    uint32_t per_m = tile_m == 32 ? 4 : 8;
     plan->shader = &vk_shader_linear_tile;
-    plan->threads = tile_m / per_m * (tile_n / per_n);
-    plan->groups = (uint64_t)(divide_up(rows, tile_m) * divide_up(columns, tile_n));
-    plan->step = TILE_K;
-    const uint32_t sizes[] = {tile_m, tile_n, TILE_K, per_m, per_n};
-    memcpy(plan->sizes, sizes, sizeof(sizes));
-    plan->size_count = 5;
+    plan->threads = tile->m / tile->per_m * (tile->n / tile->per_n);
+    plan->groups = (uint64_t)count_tiles(tile, rows, columns);
+    plan->step = tile->k;
+    memcpy(plan->sizes, tile, sizeof(*tile));
+    plan->size_count = sizeof(*tile) / sizeof(uint32_t);
 }
 
 /* Split K where there are few groups and each has many steps, at least two of which remain. */
@@ -213,7 +226,9 @@ static void make_plan(struct plan *plan, const struct vk *vk, const struct vk_pr
                  .y = product->y,
                  .rows = (uint32_t)product->rows,
                  .columns = (uint32_t)w->shape[0],
-                 .depth = (uint32_t)w->shape[1]},
+                 .depth = (uint32_t)w->shape[1],
+                 .activation = product->activation,
+                 .adding = product->add},
     };
     uint32_t needs = vk_pick(vk, table_of(w->dtype, product->rows))->needs;
     if ((needs & VK_NEEDS(VECTOR)) != 0)
@@ -256,7 +271,7 @@ static double weight_bytes(const struct cr_operand *w)
     return each[w->dtype] * (double)w->shape[0] * (double)w->shape[1];
 }
 
-/* Specialisation constants 1 to 6. */
+/* Specialisation constants 1 to 4. */
 static void specialise(struct vk_dispatch *d, const struct plan *plan)
 {
     const struct vk_product *product = plan->product;
@@ -264,8 +279,6 @@ static void specialise(struct vk_dispatch *d, const struct plan *plan)
     vk_spec(d, product->w->nested != 0);
     vk_spec(d, plan->loads);
     vk_spec(d, plan->unit);
-    vk_spec(d, product->activation);
-    vk_spec(d, product->add);
 }
 
 static int dispatch_sums(struct vk *vk, const struct plan *plan, struct cr_error *err)

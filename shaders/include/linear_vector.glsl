@@ -21,13 +21,13 @@
 // once (LATE_SCALE); with more rows the weights are scaled, which is then cheaper than scaling
 // sums. The first-level cache delivers 64 bytes a clock: reading x costs 16 / W_ROWS bytes a
 // weight and row in units of whole lines, hence few LANES where X_ROWS > 1 (other lanes then read
-// the same line).
+// the same line), and short units where X_ROWS > 2 (neighbours then read the same line).
 //
 // Sums: f32; a lane in the order of k, lanes by a tree of fixed shape.
 
-layout(constant_id = 7) const uint X_ROWS = 1;
-layout(constant_id = 8) const uint W_ROWS = 4;
-layout(constant_id = 9) const uint LANES = 16;
+layout(constant_id = 5) const uint X_ROWS = 1;
+layout(constant_id = 6) const uint W_ROWS = 4;
+layout(constant_id = 7) const uint LANES = 16;
 
 const uint SUMS = X_ROWS * W_ROWS;   // of one lane
 const uint SLOTS = THREADS / LANES;  // rows of W at a time

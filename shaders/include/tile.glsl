@@ -52,18 +52,21 @@ void multiply_tile()
             multiply_k(k + i);
 }
 
-// One row of each invocation at a time goes through shared memory: so the code that finishes a sum
-// exists PER_M times and not PER_M x PER_N times, and neighbours write neighbouring words of y.
+// One row of each invocation at a time goes through shared memory, so that neighbours write
+// neighbouring words of y, and the code that finishes a sum exists once. Registers have no index:
+// the row is found by comparing.
 void finish_sums()
 {
-    [[unroll]] for (uint i = 0; i < PER_M; i++) {
+    [[dont_unroll]] for (uint row = 0; row < PER_M; row++) {
         barrier();
-        [[unroll]] for (uint j = 0; j < PER_N / 4u; j++)
-            tile_a[thread_id() / QUADS_N * (TILE_N / 4u) + thread_id() % QUADS_N + j * QUADS_N] =
-                tile_sums[i * (PER_N / 4u) + j];
+        [[unroll]] for (uint i = 0; i < PER_M; i++)
+            if (i == row)
+                [[unroll]] for (uint j = 0; j < PER_N / 4u; j++)
+                    tile_a[thread_id() / QUADS_N * (TILE_N / 4u) + thread_id() % QUADS_N +
+                           j * QUADS_N] = tile_sums[i * (PER_N / 4u) + j];
         barrier();
         [[dont_unroll]] for (uint at = thread_id(); at < QUADS_M * TILE_N; at += THREADS) {
-            uint m = 4u * (at / TILE_N + i / 4u * QUADS_M) + (i & 3u);
+            uint m = 4u * (at / TILE_N + row / 4u * QUADS_M) + (row & 3u);
             finish_tile(m, at % TILE_N, tile_a[at / 4u][at & 3u]);
         }
     }
