@@ -7,8 +7,11 @@
 #include "vk.h"
 
 static const struct vk_family *const families[] = {
-    &vk_elements_family, &vk_linear_family,   &vk_reduce_family, &vk_layout_family,
-    &vk_rows_family,     &vk_quantize_family, &vk_train_family,  NULL,
+    &vk_elements_family,  &vk_linear_family,
+    &vk_attention_family, &vk_reduce_family,
+    &vk_layout_family,    &vk_rows_family,
+    &vk_picture_family,   &vk_quantize_family,
+    &vk_train_family,     NULL,
 };
 
 const struct vk_entry *vk_find_entry(int op)
