@@ -186,8 +186,26 @@ int vk_open(struct vk *vk, const char *selector, const struct cr_device_params *
     return result;
 }
 
+/* For whoever wants to know where the time went. */
+static void log_counters(const struct vk *vk)
+{
+    const struct vk_counters *c = &vk->counters;
+    char name[32];
+    snprintf(name, sizeof(name), "vulkan:%u", vk->physical.index);
+    cr_log_write(vk->params.log, CR_LOG_DEBUG, name,
+                 "%llu dispatches in %llu submissions (the longest was estimated at %.0f ms), %llu "
+                 "barriers, %llu copies, %llu pipelines, %llu allocations; rates: %.3g bytes/s, "
+                 "%.3g operations/s",
+                 (unsigned long long)c->dispatches, (unsigned long long)c->submissions,
+                 1000 * c->largest_estimate, (unsigned long long)c->barriers,
+                 (unsigned long long)c->copies, (unsigned long long)c->pipelines,
+                 (unsigned long long)c->allocations, vk->queue.byte_rate, vk->queue.operation_rate);
+}
+
 void vk_close(struct vk *vk)
 {
+    if (vk->device != VK_NULL_HANDLE)
+        log_counters(vk);
     if (vk->device != VK_NULL_HANDLE && !vk_settle(vk)) {
         /* It may still be working: what it uses is left to it, only our own memory is freed. */
         vk->device = VK_NULL_HANDLE;

@@ -21,11 +21,17 @@
 uint32_t vk_memory_type(const struct vk_physical *physical, VkMemoryPropertyFlags wanted,
                         VkMemoryPropertyFlags better)
 {
+    /* Types with more than these (protected, uncached on the device, ...) are for other uses. */
+    const VkMemoryPropertyFlags known =
+        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     const VkMemoryPropertyFlags tries[2] = {wanted | better, wanted};
     for (int t = 0; t < 2; t++)
-        for (uint32_t i = 0; i < physical->memory.memoryTypeCount; i++)
-            if ((physical->memory.memoryTypes[i].propertyFlags & tries[t]) == tries[t])
+        for (uint32_t i = 0; i < physical->memory.memoryTypeCount; i++) {
+            VkMemoryPropertyFlags flags = physical->memory.memoryTypes[i].propertyFlags;
+            if ((flags & tries[t]) == tries[t] && (flags & ~known) == 0)
                 return i;
+        }
     return UINT32_MAX;
 }
 

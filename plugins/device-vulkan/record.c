@@ -361,14 +361,16 @@ static int touch_all(struct vk *vk, const char *name, const struct accesses *a,
     return result < 0 ? result : touch(vk, name, a->writes, a->write_count, err);
 }
 
-/* One piece of a dispatch, in whatever submission has room for it. */
+/* One piece of a dispatch, in whatever submission has room for it. What it touches was noted for
+ * the open one. */
 static int add_piece(struct vk *vk, const struct vk_dispatch *d, VkPipeline pipeline,
                      const struct accesses *a, const struct vk_pending *part, double share,
                      struct cr_error *err)
 {
     double estimate = share * vk_estimate(vk, d->bytes, d->operations);
+    uint64_t noted = vk_now(vk);
     int result = vk_make_room(vk, estimate, err);
-    if (result == 0)
+    if (result == 0 && vk_now(vk) != noted)
         result = touch_all(vk, d->shader->name, a, err);
     struct vk_pending *pending = result < 0 ? NULL : next_pending(vk, err);
     if (pending == NULL)

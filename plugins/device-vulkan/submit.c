@@ -239,7 +239,7 @@ static void finish_slot(struct vk *vk, const struct vk_slot *slot)
 {
     struct vk_queue *queue = &vk->queue;
     double time = measured_time(vk, slot);
-    if (time > LEAST_TIME && slot->estimate > 0) {
+    if (time > 0 && (time > LEAST_TIME || slot->estimate > LEAST_TIME)) {
         double factor = slot->estimate / time;
         queue->byte_rate = learn(queue->byte_rate, factor, slot->by_bytes / slot->estimate);
         queue->operation_rate =

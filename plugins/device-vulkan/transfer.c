@@ -42,7 +42,9 @@ static int ring_wait(struct vk *vk, struct cr_error *err)
 {
     if (vk->queue.completed < vk->queue.submitted)
         return vk_wait(vk, vk->queue.completed + 1, err);
-    return vk_submit(vk, err);
+    if (vk->queue.open || vk->recorder.pending_count > 0)
+        return vk_submit(vk, err);
+    return cr_fail(err, CR_ERR_INTERNAL, "one call takes more records than there is room for");
 }
 
 /* `bytes` (half of the ring at most) of contiguous memory for the open submission. */

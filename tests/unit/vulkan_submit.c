@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "shaders.h"
+#include "tensor/cases.h"
 #include "vulkan_hooks.h"
 
 static struct cr_error err = CR_ERROR_INIT;
@@ -201,6 +202,78 @@ static void test_memory_that_is_not_mapped(void **state)
     cr_device_unref(&device);
 }
 
+/* Every operation that way, with all that the self-test asks of it. */
+static void test_operations_without_mapped_memory(void **state)
+{
+    (void)state;
+    struct cr_device *device = hooked_device();
+    struct vk *vk = hooked_inside(device);
+    vk->heap.mapped = vk->heap.cached = false;
+    for (int op = 1; op < CR_OP_COUNT; op++) {
+        struct cr_selftest_result result;
+        if (vk_find_entry(op) == NULL)
+            continue;
+        done(cr_selftest_run(device, (enum cr_op)op, &result, &err));
+        if (result.failed != 0)
+            fail_msg("%s: %s %s", cr_op_name((enum cr_op)op), result.worst, result.problem);
+    }
+    cr_device_unref(&device);
+}
+
+/* ---- The steady state ---- */
+
+static int allocations;
+
+static int count_allocations(enum cr_fault_kind kind, const void *site)
+{
+    (void)site;
+    allocations += kind == CR_FAULT_ALLOC;
+    return 0;
+}
+
+/* A loop over calls allocates nothing and compiles nothing. */
+static void test_nothing_is_allocated(void **state)
+{
+    (void)state;
+    enum {
+        LOOPS = 3000
+    };
+    struct cr_device *device = hooked_device();
+    struct vk *vk = hooked_inside(device);
+    void *memory[3];
+    for (int i = 0; i < 3; i++)
+        done(vk_ops.alloc(vk, 4096, &memory[i], &err));
+    struct cr_call call = {.size = sizeof(call), .op = CR_OP_ADD, .inputs = 2, .outputs = 1};
+    for (int i = 0; i < 3; i++) {
+        struct cr_operand *operand = i < 2 ? &call.in[i] : &call.out[0];
+        *operand = (struct cr_operand){
+            .memory = memory[i], .dtype = CR_DTYPE_F32, .rank = 1, .shape = {1024}};
+    }
+    done(vk_ops.submit(vk, &call, &err));
+    done(vk_ops.wait(vk, 0, &err));
+    const int objects = hooked_objects();
+    const struct vk_counters before = vk->counters;
+    allocations = 0;
+    cr_fault_set_hook(count_allocations);
+    for (int i = 0; i < LOOPS; i++) {
+        struct cr_operand out = call.out[0];
+        call.out[0] = call.in[i % 2];
+        call.in[i % 2] = out;
+        done(vk_ops.submit(vk, &call, &err));
+        if (i % 100 == 99)
+            done(vk_ops.wait(vk, 0, &err));
+    }
+    cr_fault_set_hook(NULL);
+    assert_int_equal(allocations, 0);
+    assert_int_equal(hooked_objects(), objects);
+    assert_int_equal(vk->counters.pipelines, before.pipelines);
+    assert_int_equal(vk->counters.dispatches - before.dispatches, LOOPS);
+    assert_true(vk->counters.submissions - before.submissions <= LOOPS / 10);
+    for (int i = 0; i < 3; i++)
+        vk_ops.free(vk, memory[i]);
+    cr_device_unref(&device);
+}
+
 /* ---- Alarms ---- */
 
 static void test_alarm(void **state)
@@ -271,6 +344,8 @@ int main(void)
         cmocka_unit_test(test_rings_go_round),
         cmocka_unit_test(test_upload_in_flight),
         cmocka_unit_test(test_memory_that_is_not_mapped),
+        cmocka_unit_test(test_operations_without_mapped_memory),
+        cmocka_unit_test(test_nothing_is_allocated),
         cmocka_unit_test(test_alarm),
         cmocka_unit_test(test_side_by_side),
         cmocka_unit_test(test_open_and_close),
