@@ -21,6 +21,14 @@ const char *cr_dtype_name(enum cr_dtype dtype)
     return (size_t)dtype < DTYPES && dtypes[dtype].name != NULL ? dtypes[dtype].name : "?";
 }
 
+enum cr_dtype cr_dtype_find(const char *name)
+{
+    for (size_t i = 0; i < DTYPES; i++)
+        if (dtypes[i].name != NULL && strcmp(dtypes[i].name, name) == 0)
+            return (enum cr_dtype)i;
+    return (enum cr_dtype)0;
+}
+
 size_t cr_dtype_size(enum cr_dtype dtype)
 {
     return (size_t)dtype < DTYPES ? dtypes[dtype].size : 0;

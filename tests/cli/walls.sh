@@ -22,7 +22,7 @@ includes core/base core/value core/media core/tensor core/model core/plugin core
         for (i in names) public[names[i]] = 0
         split("image panoptic tensor value canvas", names, " ")
         for (i in names) public[names[i]] = 1
-        public["device"] = public["ops"] = 2
+        public["device"] = public["ops"] = public["chain"] = 2
         public["config"] = public["model"] = 3
         public["plugin"] = public["registry"] = 4
         public["pipeline"] = 5

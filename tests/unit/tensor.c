@@ -27,7 +27,11 @@ static void names_dtypes(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_text("name", cr_dtype_name((enum cr_dtype)cases[i].dtype), cases[i].name);
         assert_int_equal(cr_dtype_size((enum cr_dtype)cases[i].dtype), cases[i].size);
+        if (strcmp(cases[i].name, "?") != 0)
+            assert_int_equal(cr_dtype_find(cases[i].name), cases[i].dtype);
     }
+    assert_int_equal(cr_dtype_find("f64"), 0);
+    assert_int_equal(cr_dtype_find(""), 0);
 }
 
 static void holds_a_copy(void **state)

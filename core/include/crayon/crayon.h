@@ -6,6 +6,7 @@
 
 #include <crayon/base.h>
 #include <crayon/canvas.h>
+#include <crayon/chain.h>
 #include <crayon/config.h>
 #include <crayon/device.h>
 #include <crayon/error.h>

@@ -29,8 +29,8 @@ int cr_file_write(const char *path, const void *data, size_t size,
 
 /* Where `name` ("vulkan/gpu.pipelines") lies in the user's cache, $XDG_CACHE_HOME/crayon or
  * ~/.cache/crayon; relative values of the variable are ignored. A new string, freed with cr_free();
- * NULL when there is no such place (no home, a privileged process) or no memory. What lies there may
- * vanish at any time, and is read with suspicion: other versions wrote it. */
+ * NULL when there is no such place (no home, a privileged process) or no memory. What lies there
+ * may vanish at any time, and is read with suspicion: other versions wrote it. */
 CR_API
 char *cr_cache_path(const char *name);
 

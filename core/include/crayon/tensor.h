@@ -26,6 +26,9 @@ enum cr_dtype {
 /* "f32", "f16", "i32", "u8", "q8_0", "nf4"; "?" for a number that is none. */
 CR_API
 const char *cr_dtype_name(enum cr_dtype dtype);
+/* The reverse; 0 for a name that is none. (since ABI 1.2) */
+CR_API
+enum cr_dtype cr_dtype_find(const char *name);
 /* Bytes an element; 0 for quantised types and for a number that is none. */
 CR_API
 size_t cr_dtype_size(enum cr_dtype dtype);
