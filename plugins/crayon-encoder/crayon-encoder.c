@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* crayon-encoder: the two maps that the Crayon Prompt is painted from, and the caption of the
- * objects. The rules are in maps.c. */
+/* crayon-encoder: the two maps that the Crayon Prompt is painted from, the caption of the objects,
+ * and, with a model, the prompt itself. The rules of the maps are in maps.c, the learned half in
+ * learned.c. */
 #include <crayon/memory.h>
 #include <crayon/plugin.h>
 
+#include "learned.h"
 #include "maps.h"
 
 struct crayon_encoder {
     const char *categories;
     struct cr_size grid;
+    const char *model_name;
+    const char *weights;
+    struct cr_model *model; /* NULL: none was named */
+    struct learned learned;
 };
 
 /* What one run makes: the maps of all items one after the other, and the captions. */
@@ -68,40 +74,188 @@ static int output_map(struct cr_context *context, const char *port, const struct
     return result;
 }
 
-static int encoder_run(void *state, struct cr_context *context, struct cr_error *err)
+/* ---- Maps of panoptic values ---- */
+
+static int encode_panoptic(const struct crayon_encoder *encoder, struct encoding *encoding,
+                           struct cr_context *context, struct cr_error *err)
 {
-    const struct crayon_encoder *encoder = state;
     const struct cr_value *panoptic = cr_context_input(context, "panoptic");
     size_t count = cr_value_count(panoptic);
-    struct encoding encoding;
-    int result = encoding_init(&encoding, count, encoder->grid, context, err);
+    int result = encoding_init(encoding, count, encoder->grid, context, err);
     for (size_t i = 0; i < count && result == 0; i++) {
         if (cr_context_cancelled(context))
             result = cr_fail(err, CR_ERR_CANCELLED, "cancelled");
         else
-            result = encode_item(cr_value_panoptic(panoptic, i), encoder->grid, &encoding, i, err);
+            result = encode_item(cr_value_panoptic(panoptic, i), encoder->grid, encoding, i, err);
     }
     if (result == 0)
-        result = output_map(context, "semantic", &encoding, encoder->grid, encoding.semantic, err);
+        result = output_map(context, "semantic", encoding, encoder->grid, encoding->semantic, err);
     if (result == 0)
         result =
-            output_map(context, "numbering", &encoding, encoder->grid, encoding.numbering, err);
+            output_map(context, "numbering", encoding, encoder->grid, encoding->numbering, err);
     if (result == 0 && cr_context_wants(context, "objects"))
-        cr_context_output(context, "objects", &encoding.objects);
+        cr_context_output(context, "objects", &encoding->objects);
+    return result;
+}
+
+/* ---- Maps that are given ---- */
+
+/* Read one map to the host, and hand it on where it is wanted. */
+static int take_map(const char *port, int32_t **map, struct encoding *encoding,
+                    struct cr_context *context, struct cr_error *err)
+{
+    const struct cr_value *value = cr_context_input(context, port);
+    const struct cr_tensor *tensor = cr_value_tensor(value);
+    const int rank = cr_tensor_rank(tensor);
+    if (cr_tensor_dtype(tensor) != CR_DTYPE_I32 || rank < 2 || rank > 3)
+        return cr_fail(err, CR_ERR_ARGUMENT,
+                       "%s must be i32 [B, rows, columns] or [B, cells], not %s of rank %d", port,
+                       cr_dtype_name(cr_tensor_dtype(tensor)), rank);
+    encoding->count = (size_t)cr_tensor_extent(tensor, 0);
+    encoding->cells =
+        (size_t)cr_tensor_extent(tensor, 1) * (size_t)(rank == 3 ? cr_tensor_extent(tensor, 2) : 1);
+    size_t bytes = (size_t)cr_tensor_elements(tensor) * sizeof(int32_t);
+    if ((*map = cr_context_scratch(context, bytes, err)) == NULL)
+        return CR_ERR_MEMORY;
+    int result = cr_tensor_read(tensor, *map, bytes, err);
+    if (result == 0 && cr_context_wants(context, port)) {
+        struct cr_value *same = cr_value_ref(value);
+        cr_context_output(context, port, &same);
+    }
+    return result;
+}
+
+static int take_maps(struct encoding *encoding, struct cr_context *context, struct cr_error *err)
+{
+    *encoding = (struct encoding){.count = 0};
+    int result = take_map("semantic", &encoding->semantic, encoding, context, err);
+    const size_t cells = encoding->cells;
+    if (result == 0)
+        result = take_map("numbering", &encoding->numbering, encoding, context, err);
+    if (result == 0 && encoding->cells != cells)
+        result = cr_fail(err, CR_ERR_ARGUMENT,
+                         "semantic has %zu cells and numbering %zu; they must agree", cells,
+                         encoding->cells);
+    if (result == 0 && cr_context_wants(context, "objects"))
+        result = cr_fail(err, CR_ERR_UNSUPPORTED,
+                         "objects come from a panoptic map; the two maps do not hold them");
+    return result;
+}
+
+/* ---- The prompt ---- */
+
+static int output_tensor(struct cr_context *context, const char *port,
+                         const struct cr_tensor *tensor, struct cr_error *err)
+{
+    struct cr_value *value = NULL;
+    if (!cr_context_wants(context, port))
+        return 0;
+    int result = cr_value_from_tensor(&value, tensor, err);
+    if (result == 0)
+        cr_context_output(context, port, &value);
+    return result;
+}
+
+static int check_able(const struct crayon_encoder *encoder, bool features, struct cr_error *err)
+{
+    if (encoder->model == NULL)
+        return cr_fail(
+            err, CR_ERR_ARGUMENT,
+            "embedding and features are learned: name a model with the option \"model\"");
+    if (features && encoder->learned.w[0] == NULL)
+        return cr_fail(err, CR_ERR_UNSUPPORTED,
+                       "%s has no connector (vision_proj_for_seg.*), so there are no features; "
+                       "\"embedding\" is what it gives",
+                       cr_model_folder(encoder->model));
+    return 0;
+}
+
+static int output_prompt(const struct crayon_encoder *encoder, const struct encoding *encoding,
+                         struct cr_context *context, struct cr_error *err)
+{
+    const bool wants_features = cr_context_wants(context, "features");
+    struct cr_tensor *embedding = NULL, *features = NULL;
+    if (!wants_features && !cr_context_wants(context, "embedding"))
+        return 0;
+    int result = check_able(encoder, wants_features, err);
+    if (result == 0)
+        result = learned_embed(&embedding, &encoder->learned, encoding->semantic,
+                               encoding->numbering, encoding->count, encoding->cells, err);
+    if (result == 0)
+        result = output_tensor(context, "embedding", embedding, err);
+    if (result == 0 && wants_features)
+        result = learned_connect(&features, &encoder->learned, embedding, err);
+    if (result == 0 && wants_features)
+        result = output_tensor(context, "features", features, err);
+    cr_tensor_unref(&embedding);
+    cr_tensor_unref(&features);
+    return result;
+}
+
+/* ---- The stage ---- */
+
+static void encoder_check(const void *state, struct cr_check *check)
+{
+    const struct crayon_encoder *encoder = state;
+    const bool panoptic = cr_check_connected(check, "panoptic");
+    const bool semantic = cr_check_connected(check, "semantic");
+    const bool numbering = cr_check_connected(check, "numbering");
+    if (panoptic && (semantic || numbering))
+        cr_check_problem(check, semantic ? "in/semantic" : "in/numbering",
+                         "the maps are made from \"panoptic\", which is connected too; connect "
+                         "either");
+    else if (!panoptic && !(semantic && numbering))
+        cr_check_problem(check, "in/panoptic",
+                         "connect \"panoptic\", or both \"semantic\" and \"numbering\"");
+    if (encoder->model_name == NULL && cr_check_given(check, "weights"))
+        cr_check_problem(check, "weights", "it is about the model, and none is named");
+}
+
+static int encoder_open(void *state, struct cr_context *context, struct cr_error *err)
+{
+    struct crayon_encoder *encoder = state;
+    if (encoder->model_name == NULL)
+        return 0;
+    int result = cr_model_open(&encoder->model, encoder->model_name, NULL, err);
+    if (result == 0)
+        result = learned_load(&encoder->learned, encoder->model, cr_dtype_find(encoder->weights),
+                              context, err);
+    return result;
+}
+
+static int encoder_run(void *state, struct cr_context *context, struct cr_error *err)
+{
+    const struct crayon_encoder *encoder = state;
+    struct encoding encoding;
+    int result = cr_context_input(context, "panoptic") != NULL
+                     ? encode_panoptic(encoder, &encoding, context, err)
+                     : take_maps(&encoding, context, err);
+    if (result == 0)
+        result = output_prompt(encoder, &encoding, context, err);
     cr_value_unref(&encoding.objects);
     return result;
 }
 
+static void encoder_close(void *state)
+{
+    struct crayon_encoder *encoder = state;
+    learned_unload(&encoder->learned);
+    cr_model_unref(&encoder->model);
+}
+
 static const struct cr_stage_ops encoder_ops = {
     .size = sizeof(struct cr_stage_ops),
+    .check = encoder_check,
+    .open = encoder_open,
     .run = encoder_run,
+    .close = encoder_close,
 };
 
 static const struct cr_element encoder_element = {
     .size = sizeof(struct cr_element),
     .kind = CR_ELEMENT_STAGE,
     .name = "crayon-encoder",
-    .summary = "Crayon maps, instance numbers and object caption of a panoptic map",
+    .summary = "Crayon maps, object caption and Crayon Prompt of a panoptic map",
     .description =
         "Turns a panoptic map into what CoLLaVO's Crayon Prompt is painted from: for every cell of "
         "a grid the class of the segment there (semantic) and which instance of that class it is "
@@ -122,27 +276,48 @@ static const struct cr_element encoder_element = {
         "[left, top, right, bottom], tight around the segment's cells, right and bottom exclusive, "
         "as a fraction of the width and height of the grid. When there is nothing to list the item "
         "is null.\n\n"
+        "With a model (CoLLaVO's), the prompt itself: embedding is, for every cell, the semantic "
+        "query of its class plus the numbering query of its number (seg_prompt_embed, "
+        "seg_num_embed); features is the connector's view of it (vision_proj_for_seg: linear, "
+        "gelu, "
+        "linear). Recorded maps may be given instead of a panoptic map; a number that is no row of "
+        "the model's tables is an error.\n\n"
         "The items of a batch do not depend on each other.",
     .inputs =
-        CR_PORTS(CR_PORT("panoptic", CR_TYPE_PANOPTIC, 0,
-                         "which segment each pixel belongs to, in any size; reduced to the grid")),
+        CR_PORTS(CR_PORT("panoptic", CR_TYPE_PANOPTIC, CR_PORT_OPTIONAL,
+                         "which segment each pixel belongs to, in any size; reduced to the grid"),
+                 CR_PORT("semantic", CR_TYPE_TENSOR, CR_PORT_OPTIONAL,
+                         "i32 [B, rows, columns] or [B, cells], instead of a panoptic map"),
+                 CR_PORT("numbering", CR_TYPE_TENSOR, CR_PORT_OPTIONAL,
+                         "i32 [B, rows, columns] or [B, cells], beside semantic")),
     .outputs = CR_PORTS(CR_PORT("semantic", CR_TYPE_TENSOR, 0,
                                 "i32 [B, rows, columns]: label + 1, 0 where nothing is known"),
                         CR_PORT("numbering", CR_TYPE_TENSOR, 0,
                                 "i32 [B, rows, columns]: instance number 1..20 within the label, "
                                 "else 0"),
                         CR_PORT("objects", CR_TYPE_TEXT, 0,
-                                "the objects with numbers and boxes; null when there are none")),
+                                "the objects with numbers and boxes; null when there are none"),
+                        CR_PORT("embedding", CR_TYPE_TENSOR, 0,
+                                "f32 [B, cells, d]: the Crayon Prompt; needs a model"),
+                        CR_PORT("features", CR_TYPE_TENSOR, 0,
+                                "f32 [B, cells, width of the language model], after the connector; "
+                                "needs a model")),
     .options = CR_OPTIONS(
         CR_OPTION_CHOICE("categories", struct crayon_encoder, categories, "coco-panoptic",
                          CR_CHOICES("coco-panoptic"), 0,
                          "the categories that labels of the panoptic map stand for"),
         CR_OPTION_SIZE("grid", struct crayon_encoder, grid, "[35, 35]", 1, 256, 0,
                        "rows and columns of the maps, one cell for each patch of the vision "
-                       "encoder")),
+                       "encoder"),
+        CR_OPTION_MODEL("model", struct crayon_encoder, model_name, NULL, 0,
+                        "folder or public name of a CoLLaVO model, for embedding and features"),
+        CR_OPTION_CHOICE("weights", struct crayon_encoder, weights, "f32",
+                         CR_CHOICES("f32", "f16", "q8_0", "nf4"), 0,
+                         "how the connector's matrices are kept on the device")),
     .state_size = sizeof(struct crayon_encoder),
     .stage = &encoder_ops,
+    .flags = CR_ELEMENT_USES_DEVICE,
 };
 
-CR_PLUGIN("crayon-encoder", CR_VERSION, "MIT", "maps, numbering and caption of the Crayon Prompt",
+CR_PLUGIN("crayon-encoder", CR_VERSION, "MIT", "maps, caption and queries of the Crayon Prompt",
           &encoder_element);

@@ -418,11 +418,16 @@ static void wrong_pipelines(void **state)
          "\"coco-panoptics\" is none of coco-panoptic; did you mean \"coco-panoptic\"? "
          "(crayon-encoder, default coco-panoptic)\n"},
         {HEAD "\"use\": \"crayon-encoder\"}}, \"outputs\": {\"maps\": \"crayon.semantics\"}}",
-         "test.json: /stages/crayon/in/panoptic: nothing is connected here; crayon-encoder needs a "
-         "panoptic map: which segment each pixel belongs to, in any size; reduced to the "
-         "grid\ntest.json: /outputs/maps: \"crayon.semantics\": stage \"crayon\" (crayon-encoder) "
-         "has no output \"semantics\"; did you mean \"semantic\"? Known outputs: semantic, "
-         "numbering, objects\n"},
+         "test.json: /outputs/maps: \"crayon.semantics\": stage \"crayon\" (crayon-encoder) has no "
+         "output \"semantics\"; did you mean \"semantic\"? Known outputs: semantic, numbering, "
+         "objects, embedding, features\ntest.json: /stages/crayon/in/panoptic: connect "
+         "\"panoptic\", or both \"semantic\" and \"numbering\" (crayon-encoder)\n"},
+        {"{\"crayon\": 1, \"inputs\": {\"map\": \"panoptic\", \"m\": \"tensor\"}, \"stages\": "
+         "{\"crayon\": {\"use\": \"crayon-encoder\", \"weights\": \"f16\", \"in\": {\"panoptic\": "
+         "\"@map\", \"semantic\": \"@m\"}}}, \"outputs\": {\"maps\": \"crayon.semantic\"}}",
+         "test.json: /stages/crayon/in/semantic: the maps are made from \"panoptic\", which is "
+         "connected too; connect either (crayon-encoder)\ntest.json: /stages/crayon/weights: it is "
+         "about the model, and none is named (crayon-encoder)\n"},
     };
     for (size_t i = 0; i < COUNT(wrong); i++) {
         char *mistakes = stage_mistakes(wrong[i].text);
@@ -431,18 +436,141 @@ static void wrong_pipelines(void **state)
     }
 }
 
+/* ---- The learned half, with the recorded model ---- */
+
+#define MAPS                                                                                       \
+    "{\"crayon\": 1, \"inputs\": {\"s\": \"tensor\", \"n\": \"tensor\"}, \"stages\": "             \
+    "{\"crayon\": "                                                                                \
+    "{\"use\": \"crayon-encoder\", \"device\": \"cpu\", %s\"in\": {\"semantic\": \"@s\", "         \
+    "\"numbering\": \"@n\"}}}, \"outputs\": {\"semantic\": \"crayon.semantic\", \"embedding\": "   \
+    "\"crayon.embedding\", \"features\": \"crayon.features\", \"objects\": \"crayon.objects\"}}"
+
+static struct cr_value *map_value(const int32_t *map, int rank, const int64_t *shape)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_tensor *tensor = NULL;
+    struct cr_value *value = NULL;
+    assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_I32, rank, shape, map, &err), 0);
+    assert_int_equal(cr_value_from_tensor(&value, tensor, &err), 0);
+    cr_tensor_unref(&tensor);
+    return value;
+}
+
+/* A run over two maps of four cells; `model` may be NULL. */
+static int run_maps(struct cr_run **run, struct cr_pipeline **pipeline, const char *model,
+                    const int32_t semantic[4], const int32_t numbering[4], bool flat,
+                    const char *output, struct cr_error *err)
+{
+    char option[1024] = "", text[4096];
+    const int64_t square[3] = {1, 2, 2}, row[2] = {1, 4};
+    if (model != NULL)
+        snprintf(option, sizeof(option), "\"model\": \"%s\", ", model);
+    snprintf(text, sizeof(text), MAPS, option);
+    *pipeline = stage_parse(text);
+    assert_int_equal(cr_run_create(run, *pipeline, err), 0);
+    struct cr_value *s = map_value(semantic, flat ? 2 : 3, flat ? row : square);
+    struct cr_value *n = map_value(numbering, 3, square);
+    assert_int_equal(cr_run_set_input(*run, "s", s, err), 0);
+    assert_int_equal(cr_run_set_input(*run, "n", n, err), 0);
+    assert_int_equal(cr_run_want(*run, output, err), 0);
+    cr_value_unref(&s);
+    cr_value_unref(&n);
+    return cr_run_execute(*run, err);
+}
+
+static const int32_t some_classes[4] = {0, 5, 133, 1}, some_numbers[4] = {0, 1, 20, 3};
+
+static void embedding_of_maps(void **state)
+{
+    (void)state;
+    const char *model = source_path("tests/golden/collavo_e2e");
+    struct cr_error err = CR_ERROR_INIT;
+    for (int flat = 0; flat < 2; flat++) {
+        struct cr_pipeline *pipeline;
+        struct cr_run *run;
+        if (run_maps(&run, &pipeline, model, some_classes, some_numbers, flat, "features", &err) <
+            0)
+            fail_msg("%s", err.message);
+        const struct cr_tensor *tensor = cr_value_tensor(cr_run_output(run, "features"));
+        assert_int_equal(cr_tensor_rank(tensor), 3);
+        assert_int_equal(cr_tensor_extent(tensor, 1), 4);
+        assert_int_equal(cr_tensor_extent(tensor, 2), 64);
+        cr_run_destroy(&run);
+        cr_pipeline_destroy(&pipeline);
+    }
+}
+
+static void refused_maps(void **state)
+{
+    (void)state;
+    const char *model = source_path("tests/golden/collavo_e2e");
+    static const struct {
+        bool with_model;
+        int32_t semantic[4], numbering[4];
+        const char *output, *message;
+    } cases[] = {
+        {true,
+         {0, 134, 0, 0},
+         {0},
+         "embedding",
+         "semantic of item 0, cell 1 is 134; the model's table has rows 0..133"},
+        {true,
+         {0, 0, -1, 0},
+         {0},
+         "features",
+         "semantic of item 0, cell 2 is -1; the model's table has rows 0..133"},
+        {true,
+         {0},
+         {0, 0, 0, 21},
+         "embedding",
+         "numbering of item 0, cell 3 is 21; the model's table has rows 0..20"},
+        {true, {0}, {INT32_MIN}, "embedding", "numbering of item 0, cell 0 is -2147483648"},
+        {false, {0}, {0}, "embedding", "name a model with the option \"model\""},
+        {true, {0}, {0}, "objects", "objects come from a panoptic map"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_pipeline *pipeline;
+        struct cr_run *run;
+        assert_true(run_maps(&run, &pipeline, cases[i].with_model ? model : NULL, cases[i].semantic,
+                             cases[i].numbering, false, cases[i].output, &err) < 0);
+        if (strstr(err.message, cases[i].message) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", err.message, cases[i].message);
+        cr_run_destroy(&run);
+        cr_pipeline_destroy(&pipeline);
+    }
+}
+
+/* The folder where it looked, which files are needed, and their public name. */
+static void missing_model(void **state)
+{
+    (void)state;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_pipeline *pipeline;
+    struct cr_run *run;
+    setenv("CRAYON_MODEL_PATH", "/nowhere/models", 1);
+    assert_true(run_maps(&run, &pipeline, "BK-Lee/CoLLaVO-7B", some_classes, some_numbers, false,
+                         "features", &err) < 0);
+    unsetenv("CRAYON_MODEL_PATH");
+    static const char *const parts[] = {
+        "stage \"crayon\"",           "BK-Lee/CoLLaVO-7B", "/nowhere/models/BK-Lee/CoLLaVO-7B",
+        "models--BK-Lee--CoLLaVO-7B", "config.json",       "model.safetensors"};
+    for (size_t i = 0; i < COUNT(parts); i++)
+        if (strstr(err.message, parts[i]) == NULL)
+            fail_msg("\"%s\" does not name %s", err.message, parts[i]);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maps_and_captions),
-        cmocka_unit_test(beyond_twenty),
-        cmocka_unit_test(many_segments),
-        cmocka_unit_test(default_grid),
-        cmocka_unit_test(decimal_comma),
-        cmocka_unit_test(batch),
-        cmocka_unit_test(one_output),
-        cmocka_unit_test(wrong_pipelines),
-        cmocka_unit_test(faults),
+        cmocka_unit_test(maps_and_captions), cmocka_unit_test(beyond_twenty),
+        cmocka_unit_test(many_segments),     cmocka_unit_test(default_grid),
+        cmocka_unit_test(decimal_comma),     cmocka_unit_test(batch),
+        cmocka_unit_test(one_output),        cmocka_unit_test(wrong_pipelines),
+        cmocka_unit_test(embedding_of_maps), cmocka_unit_test(refused_maps),
+        cmocka_unit_test(missing_model),     cmocka_unit_test(faults),
     };
     return cmocka_run_group_tests_name("crayon_encoder", tests, NULL, NULL);
 }
