@@ -146,6 +146,21 @@ static int read_choice(const char *name, const char *const *words, int *choice,
     return cr_fail(err, CR_ERR_ARGUMENT, "%s: \"%s\" is none of its values", name, value);
 }
 
+/* Seconds of one submission; 0: not said. */
+static int read_limit(double *limit, struct cr_error *err)
+{
+    const char *value = getenv("CRAYON_VULKAN_SUBMIT_MS");
+    char *end = NULL;
+    if (value == NULL || value[0] == '\0')
+        return 0;
+    *limit = strtod(value, &end) / 1000;
+    if (*end != '\0' || !(*limit > 0 && *limit <= 60))
+        return cr_fail(err, CR_ERR_ARGUMENT,
+                       "CRAYON_VULKAN_SUBMIT_MS: \"%s\" is no number of milliseconds in 0..60000",
+                       value);
+    return 0;
+}
+
 static int read_environment(struct vk *vk, struct cr_error *err)
 {
     static const char *const syncs[] = {"", "all", "reverse", NULL};
@@ -154,6 +169,8 @@ static int read_environment(struct vk *vk, struct cr_error *err)
     int result = read_choice("CRAYON_VULKAN_SYNC", syncs, &sync, err);
     if (result == 0)
         result = read_choice("CRAYON_VULKAN_OMIT", omits, &omit, err);
+    if (result == 0)
+        result = read_limit(&vk->queue.limit, err);
     vk->recorder.sync = (enum vk_sync)sync;
     vk->recorder.omit = (enum vk_omit)omit;
     return result;

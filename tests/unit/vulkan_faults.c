@@ -172,13 +172,34 @@ static void test_no_host_memory(void **state)
     assert_true(sweep_faults(CR_FAULT_ALLOC, 12, open_and_run, NULL, NULL) > 10);
 }
 
+/* It never comes back: the end does not wait for ever, and what the driver may still use is left.
+ */
+static void test_hanging(void **state)
+{
+    (void)state;
+    struct trace trace;
+    struct cr_error err = CR_ERROR_INIT;
+    int64_t memory = cr_memory_live();
+    hooked_fail("vkWaitSemaphores", -1, VK_TIMEOUT);
+    assert_int_equal(run(&trace, &err), CR_ERR_DEVICE);
+    assert_non_null(strstr(err.message, "was not done after"));
+    assert_non_null(strstr(err.message, "unfinished: copies, add"));
+    assert_true(trace.seconds < 20);
+    assert_int_equal(cr_memory_live(), memory);
+    assert_true(hooked_objects() > 0);
+    hooked_forget();
+    hooked_fail(NULL, 0, VK_SUCCESS);
+    cr_error_clear(&err);
+    assert_int_equal(run(&trace, &err), 0);
+    check_clean(memory, "the run after");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_late),
-        cmocka_unit_test(test_no_host_memory),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_late),      cmocka_unit_test(test_no_host_memory),
+        cmocka_unit_test(test_hanging),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,11 @@ int hooked_objects(void)
     return objects;
 }
 
+void hooked_forget(void)
+{
+    objects = 0;
+}
+
 void hooked_fail(const char *call, int n, VkResult result)
 {
     fault.call = call;
@@ -44,7 +49,7 @@ static VkResult inject(void *user, const char *call, const char *site)
 {
     (void)user;
     if (fault.left == 0 || (fault.call != NULL && strcmp(fault.call, call) != 0) ||
-        --fault.left > 0)
+        (fault.left > 0 && --fault.left > 0))
         return VK_SUCCESS;
     const char *name = strrchr(site, '/');
     snprintf(fault.failed, sizeof(fault.failed), "%s %s", call, name == NULL ? site : name + 1);

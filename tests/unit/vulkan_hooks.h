@@ -16,9 +16,11 @@ struct vk *hooked_inside(struct cr_device *device);
 
 /* Vulkan objects that are alive, of all devices. */
 int hooked_objects(void);
+/* Those that are alive now are not counted any more. */
+void hooked_forget(void);
 
 /* Let call number `n` (from 1, counted from now on) that returns a VkResult fail with `result`;
- * only calls of this name count, NULL: all. n = 0: none fails. */
+ * only calls of this name count, NULL: all. n = 0: none fails; n < 0: all do. */
 void hooked_fail(const char *call, int n, VkResult result);
 /* The call that failed, "vkQueueSubmit submit.c:420"; NULL: it was not reached. */
 const char *hooked_failed(void);

@@ -298,6 +298,52 @@ static void test_alarm(void **state)
     cr_device_unref(&device);
 }
 
+/* ---- Waiting, and the environment ---- */
+
+/* A wait that ends early is no failure of the device. */
+static void test_short_wait(void **state)
+{
+    (void)state;
+    const int64_t shape[2] = {256, 256};
+    struct cr_device *device = hooked_device();
+    struct vk *vk = hooked_inside(device);
+    struct cr_tensor *flat = hooked_numbers(device, 65536, 0, 1e-5f), *x, *y;
+    done(cr_op_reshape(&x, flat, 2, shape, &err));
+    for (int i = 0; i < 3; i++) {
+        done(cr_op_linear(&y, x, x, NULL, &err));
+        assert_int_equal(vk_ops.wait(vk, 1e-9, &err), CR_ERR_DEVICE);
+        assert_non_null(strstr(err.message, "not done after"));
+        cr_error_clear(&err);
+        done(vk_ops.wait(vk, 100, &err));
+        cr_tensor_unref(&y);
+    }
+    cr_tensor_unref(&flat);
+    cr_tensor_unref(&x);
+    cr_device_unref(&device);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"CRAYON_VULKAN_SYNC", "some"},      {"CRAYON_VULKAN_OMIT", "all"},
+        {"CRAYON_VULKAN_DISABLE", "warp"},   {"CRAYON_VULKAN_SUBMIT_MS", "1s"},
+        {"CRAYON_VULKAN_SUBMIT_MS", "-200"}, {"CRAYON_VULKAN_SUBMIT_MS", "nan"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct cr_device *device = NULL;
+        setenv(rows[i].name, rows[i].value, 1);
+        assert_int_equal(hooked_open(&device, &err), CR_ERR_ARGUMENT);
+        unsetenv(rows[i].name);
+        assert_non_null(strstr(err.message, rows[i].name));
+        assert_non_null(strstr(err.message, rows[i].value));
+        cr_error_clear(&err);
+        assert_int_equal(hooked_objects(), 0);
+    }
+}
+
 /* ---- Several devices ---- */
 
 static float small_run(struct cr_device *device, float start)
@@ -347,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_operations_without_mapped_memory),
         cmocka_unit_test(test_nothing_is_allocated),
         cmocka_unit_test(test_alarm),
+        cmocka_unit_test(test_short_wait),
+        cmocka_unit_test(test_environment),
         cmocka_unit_test(test_side_by_side),
         cmocka_unit_test(test_open_and_close),
     };
