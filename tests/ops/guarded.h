@@ -24,6 +24,8 @@ const struct table *level_table(size_t level);
  * untouched. Outputs are full of NaN before. Finishes the case. A GPU driver runs a variant once,
  * at the first level that chooses it. */
 void check_case(struct cr_case *c);
+/* The same with every operand aligned to 64 bytes, which tensors of their own are. */
+void check_case_aligned(struct cr_case *c);
 /* The same with a bound of its own. */
 void check_case_within(struct cr_case *c, double bound);
 

@@ -82,7 +82,8 @@ CRAYON_TEST_SWIFTSHADER names its vk_swiftshader_icd.json"
 
 # What has to be right with every driver; under sanitizers, which take their time, once each.
 programs="golden/nf4_case ops/selftest ops/composed ops/chains"
-[ -n "$SANITIZERS" ] || programs="$programs ops/attention ops/cases ops/linear ops/numbers ops/quantize"
+[ -n "$SANITIZERS" ] || programs="$programs ops/attention ops/cases ops/linear ops/numbers ops/quantize \
+    ops/units"
 
 # What drivers keep for themselves is not ours to free.
 LSAN_OPTIONS="suppressions=$top_srcdir/tests/portability/drivers.supp:print_suppressions=0"
