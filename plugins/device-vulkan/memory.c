@@ -12,6 +12,7 @@
 
 #define GRAIN UINT64_C(256)
 #define FIRST_BLOCK (UINT64_C(256) << 20)
+#define FIRST_BLOCK_SOFTWARE (UINT64_C(32) << 20) /* some drivers fill blocks with zeros */
 #define LARGEST_BLOCK (UINT64_C(1) << 30)
 #define OWN_SHARE 2  /* a tensor larger than a block divided by this gets memory of its own */
 #define HEAP_SHARE 8 /* a block is no larger than the heap divided by this */
@@ -148,7 +149,8 @@ void vk_heap_init(struct vk *vk)
     heap->cached = heap->mapped && (vk->physical.memory.memoryTypes[heap->type].propertyFlags &
                                     VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     uint64_t share = type_heap_size(vk, heap->type) / HEAP_SHARE;
-    heap->next_block = FIRST_BLOCK < share ? FIRST_BLOCK : share;
+    uint64_t first = vk->caps.software ? FIRST_BLOCK_SOFTWARE : FIRST_BLOCK;
+    heap->next_block = first < share ? first : share;
 }
 
 static void destroy_block(struct vk *vk, struct vk_block *block)
