@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The cases of every operation between canaries, and shapes that are large, empty or long. */
+#include <math.h>
+
 #include "guarded.h"
 
 /* ---- The cases of the self-test ---- */
@@ -165,6 +167,68 @@ static void test_selection(void **state)
         }
 }
 
+/* Rows so long that a GPU splits them, more wanted than is sorted at once, and rows of equals,
+ * where the index decides. */
+static void test_long_selection(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][3] = {
+        {2, 17000, 50}, {2, 5000, 1024}, {1, 4097, 1}, {2, 1025, 1025 / 2}};
+    for (size_t s = 0; s < COUNT(sizes); s++)
+        for (int distinct = 1; distinct <= 10000; distinct *= 100) {
+            struct cr_case c;
+            const int64_t m = sizes[s][0], n = sizes[s][1], y[2] = {m, sizes[s][2]};
+            cr_case_init(&c, CR_OP_TOPK, s, "%lld of %lld, %d values", (long long)y[1],
+                         (long long)n, distinct);
+            float *x = cr_case_in(&c, CR_DTYPE_F32, 2, sizes[s], CR_FILL_UNIFORM);
+            for (int64_t i = 0; i < m * n; i++)
+                x[i] = floorf(x[i] * (float)distinct) - (float)(distinct / 2);
+            cr_case_out(&c, CR_DTYPE_F32, 2, y, CR_FILL_ZERO);
+            cr_case_out(&c, CR_DTYPE_I32, 2, y, CR_FILL_ZERO);
+            c.call.ints[0] = y[1];
+            check_case(&c);
+        }
+}
+
+/* A few groups of many numbers; tensors from none to many numbers. */
+static void test_long_norms(void **state)
+{
+    (void)state;
+    struct cr_case c;
+    const int64_t x[4] = {1, 6, 113, 101}, lengths[] = {40000, 3, 0, 33000}, one = 1;
+    cr_case_init(&c, CR_OP_GROUP_NORM, 1, "2 groups of 3 x 113 x 101");
+    float *numbers = cr_case_in(&c, CR_DTYPE_F32, 4, x, CR_FILL_NORMAL);
+    for (int64_t i = 0; i < x[1] * x[2] * x[3]; i++)
+        numbers[i] += 3;
+    cr_case_in(&c, CR_DTYPE_F16, 1, &x[1], CR_FILL_NORMAL);
+    cr_case_in(&c, CR_DTYPE_F32, 1, &x[1], CR_FILL_NORMAL);
+    cr_case_out(&c, CR_DTYPE_F32, 4, x, CR_FILL_ZERO);
+    c.call.ints[0] = 2;
+    c.call.reals[0] = 1e-5f;
+    check_case(&c);
+    cr_case_init(&c, CR_OP_GRAD_NORM, 1, "tensors of 40000, 3, 0 and 33000");
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        cr_case_in(&c, CR_DTYPE_F32, 1, &lengths[i], CR_FILL_NORMAL);
+    cr_case_out(&c, CR_DTYPE_F32, 1, &one, CR_FILL_ZERO);
+    check_case(&c);
+}
+
+/* More labelled rows than are projected at once. */
+static void test_many_labels(void **state)
+{
+    (void)state;
+    struct cr_case c;
+    const int64_t m = 1400, k = 8, n = 37, one = 1;
+    cr_case_init(&c, CR_OP_LINEAR_CROSS_ENTROPY, 1, "%lld rows", (long long)m);
+    cr_case_in(&c, CR_DTYPE_F32, 2, (int64_t[]){m, k}, CR_FILL_NORMAL);
+    cr_case_in(&c, CR_DTYPE_F32, 2, (int64_t[]){n, k}, CR_FILL_NORMAL);
+    int32_t *labels = cr_case_in(&c, CR_DTYPE_I32, 1, &m, CR_FILL_ZERO);
+    for (int64_t i = 0; i < m; i++)
+        labels[i] = i % 7 == 2 ? -100 : (int32_t)(i * 31 % n);
+    cr_case_out(&c, CR_DTYPE_F32, 1, &one, CR_FILL_ZERO);
+    check_case(&c);
+}
+
 /* ---- Pictures ---- */
 
 static void convolution(const int64_t x[4], const int64_t w[4], const int64_t ints[4], bool half)
@@ -227,16 +291,18 @@ static void test_resizing(void **state)
 int main(void)
 {
     static enum cr_op ops[CR_OP_COUNT];
-    struct CMUnitTest tests[CR_OP_COUNT + 8] = {
-        cmocka_unit_test(test_last_extent),  cmocka_unit_test(test_elements),
-        cmocka_unit_test(test_permutations), cmocka_unit_test(test_large_moves),
-        cmocka_unit_test(test_many_rows),    cmocka_unit_test(test_selection),
-        cmocka_unit_test(test_convolutions), cmocka_unit_test(test_resizing),
+    struct CMUnitTest tests[CR_OP_COUNT + 11] = {
+        cmocka_unit_test(test_last_extent),    cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_permutations),   cmocka_unit_test(test_large_moves),
+        cmocka_unit_test(test_many_rows),      cmocka_unit_test(test_selection),
+        cmocka_unit_test(test_long_selection), cmocka_unit_test(test_long_norms),
+        cmocka_unit_test(test_many_labels),    cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_resizing),
     };
     for (int i = 1; i < CR_OP_COUNT; i++) {
         ops[i] = (enum cr_op)i;
-        tests[7 + i] = (struct CMUnitTest){
+        tests[10 + i] = (struct CMUnitTest){
             .name = cr_op_name(ops[i]), .test_func = test_cases, .initial_state = &ops[i]};
     }
-    return _cmocka_run_group_tests("cases", tests, CR_OP_COUNT + 7, NULL, NULL);
+    return _cmocka_run_group_tests("cases", tests, CR_OP_COUNT + 10, NULL, NULL);
 }
