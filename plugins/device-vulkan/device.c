@@ -53,6 +53,9 @@ static void fill_chain(const struct vk_physical *physical, struct feature_chain 
         chain->vulkan12.pNext = &chain->subgroups;
         chain->extensions[chain->extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     }
+    if (physical->feedback)
+        chain->extensions[chain->extension_count++] =
+            VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME;
     if (physical->budget)
         chain->extensions[chain->extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 #ifdef VK_EXT_device_fault

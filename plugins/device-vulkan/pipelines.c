@@ -22,15 +22,15 @@ int vk_pipelines_init(struct vk *vk, struct cr_error *err)
         VK_CALL(&vk->api, CreatePipelineLayout, vk->device, &layout, NULL, &pipelines->layout);
     if (result != VK_SUCCESS)
         return vk_fail(err, result, "vkCreatePipelineLayout");
-    const VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    result = VK_CALL(&vk->api, CreatePipelineCache, vk->device, &cache, NULL, &pipelines->cache);
-    return result == VK_SUCCESS ? 0 : vk_fail(err, result, "vkCreatePipelineCache");
+    return vk_cache_init(vk, err);
 }
 
 void vk_pipelines_finish(struct vk *vk)
 {
     struct vk_pipelines *pipelines = &vk->pipelines;
     bool given_up = vk->device == VK_NULL_HANDLE; /* see vk_close() */
+    if (!given_up && pipelines->cache != VK_NULL_HANDLE)
+        vk_cache_save(vk);
     for (size_t i = 0; !given_up && i < pipelines->size; i++)
         if (pipelines->table[i].shader != NULL)
             vk->api.DestroyPipeline(vk->device, pipelines->table[i].handle, NULL);
@@ -109,8 +109,16 @@ static int compile_module(struct vk *vk, const struct vk_dispatch *d, VkShaderMo
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
         .requiredSubgroupSize = vk->caps.subgroup,
     };
+    VkPipelineCreationFeedbackEXT feedback[2] = {{.flags = 0}};
+    const VkPipelineCreationFeedbackCreateInfoEXT tell = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO_EXT,
+        .pPipelineCreationFeedback = &feedback[0],
+        .pipelineStageCreationFeedbackCount = 1,
+        .pPipelineStageCreationFeedbacks = &feedback[1],
+    };
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .pNext = vk->physical.feedback ? &tell : NULL,
         .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
         .stage =
             {
@@ -129,7 +137,13 @@ static int compile_module(struct vk *vk, const struct vk_dispatch *d, VkShaderMo
     };
     VkResult result = VK_CALL(&vk->api, CreateComputePipelines, vk->device, vk->pipelines.cache, 1,
                               &create, NULL, pipeline);
-    return result == VK_SUCCESS ? 0 : vk_fail_call(vk, err, result, "vkCreateComputePipelines");
+    if (result != VK_SUCCESS)
+        return vk_fail_call(vk, err, result, "vkCreateComputePipelines");
+    const VkPipelineCreationFeedbackFlagsEXT kept =
+        VK_PIPELINE_CREATION_FEEDBACK_VALID_BIT_EXT |
+        VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT_EXT;
+    vk->counters.pipelines_kept += (feedback[0].flags & kept) == kept;
+    return 0;
 }
 
 static int compile(struct vk *vk, const struct vk_dispatch *d, VkPipeline *pipeline,

@@ -121,6 +121,7 @@ static void read_features(struct vk_api *api, struct vk_physical *physical,
     physical->f16 = vulkan12.shaderFloat16;
     physical->subgroup = choose_subgroup(physical, &control);
     physical->budget = has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    physical->feedback = has(extensions, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME);
     physical->dot = has(extensions, "VK_KHR_shader_integer_dot_product");
     physical->cooperative = has(extensions, "VK_KHR_cooperative_matrix");
 #ifdef VK_EXT_device_fault

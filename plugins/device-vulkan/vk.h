@@ -130,12 +130,12 @@ struct vk_physical {
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceSubgroupSizeControlPropertiesEXT subgroups;
     VkPhysicalDeviceMemoryProperties memory;
-    uint32_t timestamp_bits;    /* 0: no timestamps */
-    uint32_t subgroup;          /* lanes that can be asked for in compute shaders; 0: none */
-    uint64_t max_buffer;        /* bytes */
-    bool f16, dot, cooperative; /* hardware features that variants may need */
-    bool budget, fault;         /* extensions that are there */
-    char unusable[128];         /* why it cannot be used; "" if it can */
+    uint32_t timestamp_bits;      /* 0: no timestamps */
+    uint32_t subgroup;            /* lanes that can be asked for in compute shaders; 0: none */
+    uint64_t max_buffer;          /* bytes */
+    bool f16, dot, cooperative;   /* hardware features that variants may need */
+    bool budget, fault, feedback; /* extensions that are there */
+    char unusable[128];           /* why it cannot be used; "" if it can */
 };
 
 int vk_physical_list(struct vk_api *api, VkInstance instance, struct vk_physical *list,
@@ -353,6 +353,8 @@ int vk_check_alive(const struct vk *vk, struct cr_error *err);
 
 /* ---- Pipelines (pipelines.c) ---- */
 
+#define VK_CACHE_NAME 96
+
 struct vk_pipeline {
     const struct vk_shader *shader; /* NULL: an empty place in the table */
     bool subgroup;
@@ -366,12 +368,21 @@ struct vk_pipelines {
     size_t size, count;
     VkPipelineLayout layout;
     VkPipelineCache cache;
+    char file[VK_CACHE_NAME]; /* of the cache on disk; "": there is none */
+    uint64_t loaded;          /* bytes that came from there */
+    uint64_t loaded_hash;
 };
 
 int vk_pipelines_init(struct vk *vk, struct cr_error *err);
 void vk_pipelines_finish(struct vk *vk);
 int vk_pipeline_get(struct vk *vk, const struct vk_dispatch *d, VkPipeline *pipeline,
                     struct cr_error *err);
+
+/* The driver's cache, filled from disk unless $CRAYON_VULKAN_CACHE is "off" or there is any doubt
+ * about the file (cache.c). */
+int vk_cache_init(struct vk *vk, struct cr_error *err);
+/* Keep it on disk, if something new was compiled. */
+void vk_cache_save(struct vk *vk);
 
 /* ---- Variants (variants.c) ---- */
 
@@ -382,6 +393,7 @@ int vk_disable(uint32_t *features, struct cr_error *err);
 
 struct vk_counters {
     uint64_t submissions, barriers, dispatches, pieces, copies, pipelines, allocations;
+    uint64_t pipelines_kept; /* of those, found in the cache, as far as the driver tells */
     double largest_estimate; /* seconds, of one submission */
 };
 
