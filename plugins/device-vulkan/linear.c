@@ -9,15 +9,21 @@
 #define LINEAR_IN_RESIDUAL 3
 #define LINEAR_IN_BRANCHES 4
 
-static int linear(struct vk *vk, const struct cr_call *call, struct cr_error *err)
+/* x W^T + bias */
+static struct vk_product main_product(const struct cr_call *call)
 {
-    const struct vk_product product = {
+    return (struct vk_product){
         .x = vk_address(&call->in[LINEAR_IN_X]),
         .w = &call->in[LINEAR_IN_W],
         .y = vk_address(&call->out[0]),
         .rows = vk_rows(&call->in[LINEAR_IN_X]),
         .bias = vk_address(&call->in[LINEAR_IN_BIAS]),
     };
+}
+
+static int linear(struct vk *vk, const struct cr_call *call, struct cr_error *err)
+{
+    const struct vk_product product = main_product(call);
     return vk_product(vk, &product, err);
 }
 
@@ -63,13 +69,7 @@ static int linear_fused(struct vk *vk, const struct cr_call *call, struct cr_err
     const struct cr_operand *branches[CR_MAX_BRANCHES];
     const int count = list_branches(call, branches);
     uint64_t t[CR_MAX_BRANCHES];
-    struct vk_product product = {
-        .x = vk_address(&call->in[LINEAR_IN_X]),
-        .w = &call->in[LINEAR_IN_W],
-        .y = vk_address(&call->out[0]),
-        .rows = vk_rows(&call->in[LINEAR_IN_X]),
-        .bias = vk_address(&call->in[LINEAR_IN_BIAS]),
-    };
+    struct vk_product product = main_product(call);
     if (product.rows == 0 || product.w->shape[0] == 0)
         return 0;
     /* Before the large product: nothing here waits for anything else. */
@@ -99,7 +99,7 @@ static int linear_fused(struct vk *vk, const struct cr_call *call, struct cr_err
 
 static const char *linear_variant(const struct vk *vk, const struct cr_call *call)
 {
-    return vk_product_variant(vk, &call->in[LINEAR_IN_W], vk_rows(&call->in[LINEAR_IN_X]));
+    return vk_product_variant(vk, &call->in[LINEAR_IN_X], &call->in[LINEAR_IN_W]);
 }
 
 static const struct vk_entry entries[] = {

@@ -28,8 +28,10 @@ struct vk_product {
 
 int vk_product(struct vk *vk, const struct vk_product *product, struct cr_error *err);
 
-/* The name of the variant that computes so many rows with these weights. */
-const char *vk_product_variant(const struct vk *vk, const struct cr_operand *w, int64_t rows);
+/* The name of the variant that computes y = x w^T: "nf4-vector-subgroup-wide-split". Operands need
+ * no memory of the device. */
+const char *vk_product_variant(const struct vk *vk, const struct cr_operand *x,
+                               const struct cr_operand *w);
 /* Every table of this family; ends with NULL. */
 extern const struct vk_variant *const vk_linear_variants[];
 

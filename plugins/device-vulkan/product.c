@@ -10,7 +10,8 @@
 /* Up to so many rows of x the weights are read once for all. */
 #define VECTOR_ROWS 16
 #define VECTOR_THREADS 64
-#define VECTOR_W_ROWS 4
+#define W_ROWS 4
+#define SHORT_UNITS 4 /* rows of at most so many units */
 /* As many groups as keep a large GPU busy, and the fewest before K is split to come there. */
 #define WANTED_GROUPS 1024
 #define SPLIT_BELOW 256
@@ -20,7 +21,7 @@
 /* ---- Variants ---- */
 
 /* Few rows: vectors if there are any; many rows: tiles. Each can do the other's work. Whether loads
- * are wide, and whether K is split, are decided apart: they depend on addresses and sizes. */
+ * are wide, and whether K is split, depends on addresses and sizes too: see name_of(). */
 #define FEW_ROWS(type)                                                                             \
     {                                                                                              \
         {type "-vector-subgroup", VK_NEEDS(VECTOR) | VK_NEEDS(SUBGROUP)},                          \
@@ -59,11 +60,6 @@ static const struct vk_variant *table_of(int32_t dtype, int64_t rows)
     }
 }
 
-const char *vk_product_variant(const struct vk *vk, const struct cr_operand *w, int64_t rows)
-{
-    return vk_pick(vk, table_of(w->dtype, rows))->name;
-}
-
 /* ---- Plans ---- */
 
 enum loads {
@@ -82,7 +78,7 @@ struct plan {
     const struct vk_product *product;
     struct push push;
     const struct vk_shader *shader;
-    bool subgroup;
+    bool subgroup, plain;
     uint32_t unit, loads, threads;
     uint32_t sizes[5], size_count; /* specialisation constants from 5 on */
     uint64_t groups;
@@ -114,7 +110,8 @@ static void plan_loads(struct plan *plan, const struct vk *vk, uint32_t most)
     while (unit > 4 && unit > per_word && plan->push.depth % unit != 0)
         unit /= 2;
     bool whole = plan->push.depth % unit == 0;
-    bool aligned = plan->push.x % 16 == 0 && (unit < 4 * per_word || plan->push.w % 16 == 0);
+    /* Memory blocks begin at multiples of 64. */
+    bool aligned = plan->product->x % 16 == 0 && (unit < 4 * per_word || w->offset % 16 == 0);
     plan->unit = whole ? unit : 4;
     plan->loads = !whole ? BY_ELEMENT : aligned && vk_has(vk, VK_FEATURE_WIDE) ? WIDE : BY_WORD;
 }
@@ -123,27 +120,28 @@ static void plan_loads(struct plan *plan, const struct vk *vk, uint32_t most)
 static void plan_vector(struct plan *plan, const struct vk *vk, bool subgroup)
 {
     const int64_t rows = plan->push.rows, columns = plan->push.columns;
-    uint32_t x_rows = power_of_two(rows, VECTOR_ROWS);
+    const uint32_t x_rows = power_of_two(rows, VECTOR_ROWS);
     plan_loads(plan, vk, x_rows <= 2 ? 32 : x_rows <= 4 ? 16 : 8);
     plan->shader = subgroup ? &vk_shader_linear_vector_subgroup : &vk_shader_linear_vector;
     plan->subgroup = subgroup;
     plan->threads = VECTOR_THREADS;
-    uint32_t w_rows = power_of_two(columns, VECTOR_W_ROWS);
-    uint32_t most = power_of_two(divide_up(plan->push.depth, plan->unit), VECTOR_THREADS);
+    /* Few sizes, so that there are few pipelines: short rows leave lanes idle. */
+    const int64_t units = divide_up(plan->push.depth, plan->unit);
+    uint32_t most = units <= SHORT_UNITS ? SHORT_UNITS : VECTOR_THREADS;
     if (subgroup && most > vk_caps(vk)->subgroup)
         most = vk_caps(vk)->subgroup;
     uint32_t lanes = x_rows == 1 ? 32 : 16;
     lanes = lanes < most ? lanes : most;
     int64_t chunks = divide_up(rows, x_rows), groups;
     for (;; lanes *= 2) {
-        groups = chunks * divide_up(columns, VECTOR_THREADS / lanes * w_rows);
+        groups = chunks * divide_up(columns, VECTOR_THREADS / lanes * W_ROWS);
         if (groups >= WANTED_GROUPS || lanes >= most)
             break;
     }
     plan->groups = (uint64_t)groups;
     plan->step = (int64_t)lanes * plan->unit;
     plan->sizes[0] = x_rows;
-    plan->sizes[1] = w_rows;
+    plan->sizes[1] = W_ROWS;
     plan->sizes[2] = lanes;
     plan->size_count = 3;
 }
@@ -152,6 +150,7 @@ static void plan_vector(struct plan *plan, const struct vk *vk, bool subgroup)
 static void plan_plain(struct plan *plan, const struct vk *vk)
 {
     plan_loads(plan, vk, 32);
+    plan->plain = true;
     plan->shader = &vk_shader_linear_vector;
     plan->threads = VECTOR_THREADS;
     plan->groups = (uint64_t)(plan->push.rows * divide_up(plan->push.columns, VECTOR_THREADS));
@@ -210,21 +209,13 @@ static void plan_splits(struct plan *plan, const struct vk *vk)
     plan->push.splits = split_depth > 0 ? (uint32_t)divide_up(depth, split_depth) : 1;
 }
 
+/* All but addresses, so that it may be asked for without memory. */
 static void make_plan(struct plan *plan, const struct vk *vk, const struct vk_product *product)
 {
     const struct cr_operand *w = product->w;
     *plan = (struct plan){
         .product = product,
-        .push = {.x = product->x,
-                 .w = vk_address(w),
-                 .scales = vk_scales(w),
-                 .nested = vk_nested(w),
-                 .map = vk_nested_map(w),
-                 .bias = product->bias,
-                 .residual = product->residual,
-                 .row_scale = product->scale,
-                 .y = product->y,
-                 .rows = (uint32_t)product->rows,
+        .push = {.rows = (uint32_t)product->rows,
                  .columns = (uint32_t)w->shape[0],
                  .depth = (uint32_t)w->shape[1],
                  .activation = product->activation,
@@ -238,6 +229,41 @@ static void make_plan(struct plan *plan, const struct vk *vk, const struct vk_pr
     else
         plan_plain(plan, vk);
     plan_splits(plan, vk);
+}
+
+/* What bench, logs and tests call a plan: its row of the table, and what was decided apart. */
+#define MODES(type, path)                                                                          \
+    {                                                                                              \
+        {type path, type path "-split"},                                                           \
+        {                                                                                          \
+            type path "-wide", type path "-wide-split"                                             \
+        }                                                                                          \
+    }
+#define PATHS(type)                                                                                \
+    {                                                                                              \
+        MODES(type, "-vector-subgroup"), MODES(type, "-vector"), MODES(type, "-tile"),             \
+            MODES(type, "-plain")                                                                  \
+    }
+
+static const char *name_of(const struct plan *plan)
+{
+    static const char *const names[][4][2][2] = {
+        [CR_DTYPE_F32] = PATHS("f32"),
+        [CR_DTYPE_F16] = PATHS("f16"),
+        [CR_DTYPE_Q8_0] = PATHS("q8_0"),
+        [CR_DTYPE_NF4] = PATHS("nf4"),
+    };
+    int path = plan->shader == &vk_shader_linear_tile ? 2 : plan->plain ? 3 : !plan->subgroup;
+    return names[plan->product->w->dtype][path][plan->loads == WIDE][plan->push.splits > 1];
+}
+
+const char *vk_product_variant(const struct vk *vk, const struct cr_operand *x,
+                               const struct cr_operand *w)
+{
+    const struct vk_product product = {.x = x->offset, .w = w, .rows = vk_rows(x)};
+    struct plan plan;
+    make_plan(&plan, vk, &product);
+    return name_of(&plan);
 }
 
 /* ---- Dispatches ---- */
@@ -279,6 +305,19 @@ static void specialise(struct vk_dispatch *d, const struct plan *plan)
     vk_spec(d, product->w->nested != 0);
     vk_spec(d, plan->loads);
     vk_spec(d, plan->unit);
+}
+
+static void push_addresses(struct push *push, const struct vk_product *product)
+{
+    push->x = product->x;
+    push->w = vk_address(product->w);
+    push->scales = vk_scales(product->w);
+    push->nested = vk_nested(product->w);
+    push->map = vk_nested_map(product->w);
+    push->bias = product->bias;
+    push->residual = product->residual;
+    push->row_scale = product->scale;
+    push->y = product->y;
 }
 
 static int dispatch_sums(struct vk *vk, const struct plan *plan, struct cr_error *err)
@@ -333,6 +372,7 @@ int vk_product(struct vk *vk, const struct vk_product *product, struct cr_error 
         return 0;
     struct plan plan;
     make_plan(&plan, vk, product);
+    push_addresses(&plan.push, product);
     if (plan.push.splits == 1)
         return dispatch_sums(vk, &plan, err);
     uint64_t bytes =

@@ -177,7 +177,7 @@ static int linear_cross_entropy(struct vk *vk, const struct cr_call *call, struc
 
 static const char *loss_variant(const struct vk *vk, const struct cr_call *call)
 {
-    return vk_product_variant(vk, &call->in[1], call->in[0].shape[0]);
+    return vk_product_variant(vk, &call->in[0], &call->in[1]);
 }
 
 /* ---- adamw_step ---- */
