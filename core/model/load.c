@@ -1,505 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c: from files to tensors, piece by piece, on several threads.
- *
- * Tensors are made first, empty. Pieces, each a run of elements of one tensor, are then taken in
- * the order of the files by whichever thread is free; it reads, converts or quantises, and uploads
- * from buffers of its own. So the host memory is a few MiB a thread, plus the absmax of matrices
- * that are being doubly quantised, and one thread reads while another computes. */
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
+/* load.c: claims become tensors. They are made first, empty, and filled by a stream. */
 #include <string.h>
-#include <unistd.h>
 
-#include "model/claim.h"
-#include "model/quantizer.h"
+#include "model/stream.h"
 #include "tensor/device.h"
 #include "tensor/quantized.h"
 
-#define MAX_THREADS 8
-/* Bytes of dense numbers, or elements to be quantised, in one piece. Quantised ones are whole
- * blocks. */
-#define PIECE_BYTES ((int64_t)2 << 20)
-#define PIECE_ELEMENTS ((int64_t)2 << 20)
-/* What a piece becomes at most, and the scales of its blocks. */
-#define OUT_BYTES ((size_t)PIECE_BYTES)
-#define SCALE_BYTES ((size_t)(PIECE_ELEMENTS / CR_Q8_0_BLOCK) * sizeof(uint16_t))
-
-_Static_assert(PIECE_ELEMENTS <= PIECE_BYTES, "q8_0 takes a byte an element");
-_Static_assert(PIECE_ELEMENTS / CR_NF4_BLOCK * sizeof(float) <= SCALE_BYTES, "and nf4 no more");
-_Static_assert(PIECE_BYTES % (CR_NF4_BLOCK * CR_NESTED_BLOCK) == 0, "pieces are whole blocks");
-
-/* A tensor being made. */
-struct target {
-    const struct cr_plan *plan;
-    struct cr_tensor *tensor;
-    float *absmax;       /* of all blocks, while they wait for double quantisation */
-    _Atomic size_t left; /* pieces that are not done */
-};
-
-struct piece {
-    struct target *target;
-    int64_t from, count; /* elements of the tensor */
-};
-
+/* The tensor of each item, and what its stream writes to. */
 struct loader {
     struct cr_device *device; /* NULL: the host */
-    const struct cr_load_hooks *hooks;
-    struct cr_quantizer quantizer;
-    struct target *targets;
-    size_t target_count;
-    struct piece *pieces;
-    size_t piece_count;
-    int64_t elements;
-    _Atomic size_t next;  /* piece that nobody has taken */
-    _Atomic int64_t done; /* elements */
-    atomic_bool stop;
-    pthread_mutex_t lock; /* around the failure */
-    struct cr_error failure;
+    struct cr_plan *plans;
+    struct cr_target *targets;
+    struct cr_tensor **tensors;
+    size_t count;
 };
 
-/* One thread and its buffers. */
-struct worker {
-    struct loader *loader;
-    bool is_caller; /* the thread that the hooks are called from */
-    pthread_t thread;
-    char *raw, *out, *scales;
-    float *strip;
-};
+/* ---- Writing ---- */
 
-/* ---- Tensors ---- */
-
-static bool is_on_host(const struct loader *loader, const struct cr_plan *plan)
+static int write_tensor(void *user, uint64_t offset, const void *data, size_t bytes,
+                        struct cr_error *err)
 {
-    return loader->device == NULL || (plan->item->flags & CR_CLAIM_HOST) != 0;
-}
-
-static int write_to(const struct loader *loader, struct target *target, uint64_t offset,
-                    const void *data, size_t bytes, struct cr_error *err)
-{
-    struct cr_buffer *buffer = target->tensor->buffer;
-    if (!is_on_host(loader, target->plan))
-        return cr_device_upload(loader->device, buffer, offset, data, bytes, err);
-    if (bytes > 0)
-        memcpy((char *)buffer->memory + offset, data, bytes);
+    struct cr_buffer *buffer = ((struct cr_tensor *)user)->buffer;
+    if (buffer->device != NULL)
+        return cr_device_upload(buffer->device, buffer, offset, data, bytes, err);
+    memcpy((char *)buffer->memory + offset, data, bytes);
     return 0;
 }
 
-/* The tables of a matrix that is saved doubly quantised. */
-static int write_tables(const struct loader *loader, struct target *target, struct cr_error *err)
+/* The offset stands behind the map. */
+static int write_offset(struct cr_tensor *tensor, float offset, struct cr_error *err)
 {
-    const struct cr_source *source = &target->plan->parts[0].source;
-    const struct cr_tensor *tensor = target->tensor;
-    size_t groups = (size_t)source->nested_absmax.tensor->bytes;
-    int result = write_to(loader, target, tensor->nested, source->tables + 256, groups, err);
-    if (result == 0)
-        result =
-            write_to(loader, target, tensor->nested_map, source->tables, 256 * sizeof(float), err);
-    if (result == 0)
-        result = write_to(loader, target, tensor->nested_map + 256 * sizeof(float),
-                          &source->nested_offset, sizeof(float), err);
-    return result;
+    return write_tensor(tensor, tensor->nested_map + 256 * sizeof(float), &offset, sizeof(offset),
+                        err);
 }
 
-static int create_tensor(struct loader *loader, struct target *target, struct cr_error *err)
+/* The tables of a matrix that is saved doubly quantised. */
+static int write_tables(struct cr_tensor *tensor, const struct cr_source *source,
+                        struct cr_error *err)
 {
-    const struct cr_plan *plan = target->plan;
+    size_t groups = (size_t)source->nested_absmax.tensor->bytes;
+    int result = 0;
+    if (groups > 0)
+        result = write_tensor(tensor, tensor->nested, source->tables + 256, groups, err);
+    if (result == 0)
+        result = write_tensor(tensor, tensor->nested_map, source->tables, 256 * sizeof(float), err);
+    return result == 0 ? write_offset(tensor, source->nested_offset, err) : result;
+}
+
+/* ---- Tensors ---- */
+
+static int create_dense(struct cr_tensor **tensor, struct cr_device *device,
+                        const struct cr_plan *plan, struct cr_error *err)
+{
     enum cr_dtype dtype = plan->item->dtype;
+    if (device == NULL || (plan->item->flags & CR_CLAIM_HOST) != 0)
+        return cr_tensor_create(tensor, dtype, plan->rank, plan->shape, NULL, err);
+    return cr_tensor_upload(tensor, device, dtype, plan->rank, plan->shape, NULL, err);
+}
+
+static int create_tensor(struct cr_tensor **tensor, struct cr_device *device,
+                         const struct cr_plan *plan, struct cr_error *err)
+{
     int result = 0;
     for (size_t i = 0; i < plan->part_count && result == 0; i++)
         result = cr_source_prepare(&plan->parts[i].source, err);
     if (result < 0)
         return result;
-    if (plan->mode == CR_PLAN_DENSE && is_on_host(loader, plan))
-        return cr_tensor_create(&target->tensor, dtype, plan->rank, plan->shape, NULL, err);
     if (plan->mode == CR_PLAN_DENSE)
-        return cr_tensor_upload(&target->tensor, loader->device, dtype, plan->rank, plan->shape,
-                                NULL, err);
-    if (loader->device == NULL)
+        return create_dense(tensor, device, plan, err);
+    if (device == NULL)
         return cr_fail(err, CR_ERR_ARGUMENT, "%s matrices live on a device, and there is none",
-                       cr_dtype_name(dtype));
-    result = cr_quantized_create(&target->tensor, loader->device, dtype, plan->shape[0],
-                                 plan->shape[1], plan->nested, err);
+                       cr_dtype_name(plan->item->dtype));
+    result = cr_quantized_create(tensor, device, plan->item->dtype, plan->shape[0], plan->shape[1],
+                                 plan->nested, err);
     if (result == 0 && plan->nested && plan->mode == CR_PLAN_COPY)
-        result = write_tables(loader, target, err);
-    if (result == 0 && plan->nested && plan->mode == CR_PLAN_QUANTIZE) {
-        size_t blocks = (size_t)((plan->elements + CR_NF4_BLOCK - 1) / CR_NF4_BLOCK);
-        target->absmax = cr_malloc(blocks * sizeof(float));
-        if (target->absmax == NULL)
-            result = cr_fail_memory(err, blocks * sizeof(float));
-    }
+        result = write_tables(*tensor, &plan->parts[0].source, err);
     return result;
 }
 
 static int create_tensors(struct loader *loader, struct cr_error *err)
 {
-    int result = 0;
-    for (size_t i = 0; i < loader->target_count && result == 0; i++) {
-        struct target *target = &loader->targets[i];
-        if (target->plan->part_count == 0)
+    for (size_t i = 0; i < loader->count; i++) {
+        const struct cr_plan *plan = &loader->plans[i];
+        struct cr_tensor **tensor = &loader->tensors[i];
+        loader->targets[i].plan = plan;
+        if (plan->part_count == 0)
             continue;
-        result = create_tensor(loader, target, err);
-        if (result < 0)
-            cr_error_prefix(err, "%.200s", target->plan->item->parts[0].name);
+        if (create_tensor(tensor, loader->device, plan, err) < 0)
+            return cr_error_prefix(err, "%.200s", plan->item->parts[0].name);
+        loader->targets[i] = (struct cr_target){
+            .plan = plan,
+            .write = write_tensor,
+            .user = *tensor,
+            .scales = (*tensor)->scales,
+            .nested = (*tensor)->nested,
+            .map = (*tensor)->nested_map,
+        };
     }
-    return result;
-}
-
-/* ---- Pieces ---- */
-
-static int64_t piece_elements(const struct cr_plan *plan)
-{
-    size_t size = cr_dtype_size(plan->item->dtype);
-    return size > 0 ? PIECE_BYTES / (int64_t)size : PIECE_ELEMENTS;
-}
-
-static int compare_pieces(const void *a, const void *b)
-{
-    const struct piece *x = a, *y = b;
-    const struct cr_stored *p = &x->target->plan->parts[0].source.values;
-    const struct cr_stored *q = &y->target->plan->parts[0].source.values;
-    if (p->file != q->file)
-        return p->file < q->file ? -1 : 1;
-    if (p->tensor->start != q->tensor->start)
-        return p->tensor->start < q->tensor->start ? -1 : 1;
-    if (x->target != y->target)
-        return x->target < y->target ? -1 : 1;
-    return (x->from > y->from) - (x->from < y->from);
-}
-
-/* In the order of the files, which disks like. */
-static int cut_pieces(struct loader *loader, struct cr_error *err)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < loader->target_count; i++) {
-        const struct cr_plan *plan = loader->targets[i].plan;
-        int64_t step = piece_elements(plan);
-        loader->targets[i].left =
-            plan->part_count == 0 ? 0 : (size_t)((plan->elements + step - 1) / step);
-        count += loader->targets[i].left;
-    }
-    loader->pieces = cr_calloc(count, sizeof(*loader->pieces));
-    if (loader->pieces == NULL)
-        return cr_fail_memory(err, count * sizeof(*loader->pieces));
-    for (size_t i = 0; i < loader->target_count; i++) {
-        struct target *target = &loader->targets[i];
-        int64_t step = piece_elements(target->plan), all = target->plan->elements;
-        for (int64_t from = 0; from < all && target->left > 0; from += step)
-            loader->pieces[loader->piece_count++] =
-                (struct piece){target, from, all - from < step ? all - from : step};
-        loader->elements += target->left > 0 ? all : 0;
-    }
-    if (count > 1)
-        qsort(loader->pieces, count, sizeof(*loader->pieces), compare_pieces);
     return 0;
 }
 
-/* The part that element `at` of the result comes from; `*more` of its elements are left there. */
-static const struct cr_plan_part *part_at(const struct cr_plan *plan, int64_t at, int64_t *more)
-{
-    const struct cr_plan_part *part = plan->parts;
-    while (at >= part->at + part->count)
-        part++;
-    *more = part->at + part->count - at;
-    return part;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int load_dense(struct worker *worker, const struct piece *piece, struct cr_error *err)
-{
-    const struct cr_plan *plan = piece->target->plan;
-    enum cr_dtype dtype = plan->item->dtype;
-    size_t size = cr_dtype_size(dtype);
-    int result = 0;
-    for (int64_t done = 0, step; done < piece->count && result == 0; done += step) {
-        int64_t at = piece->from + done, more = 0;
-        const struct cr_plan_part *part = part_at(plan, at, &more);
-        const struct cr_source *source = &part->source;
-        int64_t from = part->from + at - part->at;
-        char *out = worker->out + (size_t)done * size;
-        step = least(least(more, piece->count - done), CR_SOURCE_STRIP);
-        if (source->kind == CR_SOURCE_DENSE) {
-            result = cr_source_read(source, dtype, from, step, worker->raw, out, err);
-        } else {
-            result = cr_source_read_f32(source, from, step, worker->raw, worker->strip, err);
-            if (result == 0)
-                result = cr_source_narrow(source, dtype, from, worker->strip, step, out, err);
-        }
-    }
-    if (result == 0)
-        result = write_to(worker->loader, piece->target, (uint64_t)piece->from * size, worker->out,
-                          (size_t)piece->count * size, err);
-    return result;
-}
-
-/* f32 numbers of the result, `count` from `at` on, over the boundaries of parts. */
-static int fill_strip(struct worker *worker, const struct cr_plan *plan, int64_t at, int64_t count,
-                      struct cr_error *err)
+static int write_offsets(const struct loader *loader, struct cr_error *err)
 {
     int result = 0;
-    for (int64_t done = 0, step; done < count && result == 0; done += step) {
-        int64_t more = 0;
-        const struct cr_plan_part *part = part_at(plan, at + done, &more);
-        step = least(more, count - done);
-        result = cr_source_read_f32(&part->source, part->from + at + done - part->at, step,
-                                    worker->raw, worker->strip + done, err);
-    }
+    for (size_t i = 0; i < loader->count && result == 0; i++)
+        if (loader->plans[i].nested && loader->plans[i].mode == CR_PLAN_QUANTIZE)
+            result = write_offset(loader->tensors[i], loader->targets[i].nested_offset, err);
     return result;
-}
-
-static int not_finite(const struct worker *worker, const struct cr_plan *plan, int64_t at,
-                      int64_t count, struct cr_error *err)
-{
-    int64_t i = 0, more = 0;
-    while (i + 1 < count && worker->strip[i] - worker->strip[i] == 0)
-        i++;
-    const struct cr_plan_part *part = part_at(plan, at + i, &more);
-    int64_t row = plan->shape[1], index = at + i;
-    return cr_fail(err, CR_ERR_FORMAT,
-                   "%s: \"%.200s\" holds %s at [%lld, %lld] of %s, which cannot be quantised",
-                   part->source.values.file->path, cr_source_name(&part->source),
-                   worker->strip[i] != worker->strip[i] ? "a NaN" : "an infinity",
-                   (long long)(index / row), (long long)(index % row),
-                   plan->part_count > 1 ? "the matrix that it is part of" : "the matrix");
-}
-
-/* Scales of `blocks` blocks from the first block of a piece on. */
-static int write_scales(struct worker *worker, const struct piece *piece, const void *scales,
-                        size_t size, struct cr_error *err)
-{
-    int64_t block = piece->target->plan->item->dtype == CR_DTYPE_NF4 ? CR_NF4_BLOCK : CR_Q8_0_BLOCK;
-    int64_t blocks = (piece->count + block - 1) / block;
-    return write_to(worker->loader, piece->target,
-                    piece->target->tensor->scales + (uint64_t)(piece->from / block) * size, scales,
-                    (size_t)blocks * size, err);
-}
-
-static int write_codes(struct worker *worker, const struct piece *piece, struct cr_error *err)
-{
-    bool nf4 = piece->target->plan->item->dtype == CR_DTYPE_NF4;
-    uint64_t offset = (uint64_t)(nf4 ? piece->from / 2 : piece->from);
-    return write_to(worker->loader, piece->target, offset, worker->out,
-                    (size_t)(nf4 ? (piece->count + 1) / 2 : piece->count), err);
-}
-
-static bool quantize_strip(struct worker *worker, const struct piece *piece, int64_t done,
-                           int64_t count)
-{
-    if (piece->target->plan->item->dtype == CR_DTYPE_Q8_0)
-        return cr_quantize_q8_0(worker->strip, count, (int8_t *)worker->out + done,
-                                (uint16_t *)(void *)worker->scales + done / CR_Q8_0_BLOCK);
-    float *absmax = piece->target->absmax != NULL
-                        ? piece->target->absmax + piece->from / CR_NF4_BLOCK
-                        : (float *)(void *)worker->scales;
-    return cr_quantize_nf4(&worker->loader->quantizer, worker->strip, count,
-                           (uint8_t *)worker->out + done / 2, absmax + done / CR_NF4_BLOCK);
-}
-
-static int load_quantized(struct worker *worker, const struct piece *piece, struct cr_error *err)
-{
-    const struct cr_plan *plan = piece->target->plan;
-    int result = 0;
-    for (int64_t done = 0, step; done < piece->count && result == 0; done += step) {
-        step = least(piece->count - done, CR_SOURCE_STRIP);
-        result = fill_strip(worker, plan, piece->from + done, step, err);
-        if (result == 0 && !quantize_strip(worker, piece, done, step))
-            result = not_finite(worker, plan, piece->from + done, step, err);
-    }
-    if (result == 0)
-        result = write_codes(worker, piece, err);
-    if (result == 0 && piece->target->absmax == NULL)
-        result = write_scales(worker, piece, worker->scales,
-                              plan->item->dtype == CR_DTYPE_Q8_0 ? 2 : sizeof(float), err);
-    return result;
-}
-
-/* Codes and scales of a run of elements that lies in one part. */
-static int copy_run(struct worker *worker, const struct cr_plan *plan,
-                    const struct cr_plan_part *part, int64_t from, int64_t done, int64_t count,
-                    struct cr_error *err)
-{
-    const struct cr_source *source = &part->source;
-    bool nf4 = source->kind == CR_SOURCE_NF4;
-    int64_t block = nf4 ? CR_NF4_BLOCK : CR_Q8_0_BLOCK, blocks = (count + block - 1) / block;
-    size_t bytes = (size_t)(nf4 ? (count + 1) / 2 : count);
-    int result = cr_weights_load(source->values.file, source->values.tensor,
-                                 (uint64_t)(nf4 ? from / 2 : from),
-                                 worker->out + (nf4 ? done / 2 : done), bytes, err);
-    if (result < 0)
-        return result;
-    if (nf4 && !plan->nested)
-        return cr_source_read_absmax(source, from / block, blocks, worker->raw,
-                                     (float *)(void *)worker->scales + done / block, err);
-    size_t size = nf4 ? 1 : sizeof(uint16_t);
-    return cr_weights_load(
-        source->scales.file, source->scales.tensor, (uint64_t)(from / block) * size,
-        worker->scales + (size_t)(done / block) * size, (size_t)blocks * size, err);
-}
-
-static int load_copied(struct worker *worker, const struct piece *piece, struct cr_error *err)
-{
-    const struct cr_plan *plan = piece->target->plan;
-    bool nf4 = plan->item->dtype == CR_DTYPE_NF4;
-    int result = 0;
-    for (int64_t done = 0, step; done < piece->count && result == 0; done += step) {
-        int64_t at = piece->from + done, more = 0;
-        const struct cr_plan_part *part = part_at(plan, at, &more);
-        step = least(more, piece->count - done);
-        result = copy_run(worker, plan, part, part->from + at - part->at, done, step, err);
-    }
-    if (result == 0)
-        result = write_codes(worker, piece, err);
-    if (result == 0)
-        result = write_scales(worker, piece, worker->scales,
-                              !nf4           ? sizeof(uint16_t)
-                              : plan->nested ? 1
-                                             : sizeof(float),
-                              err);
-    return result;
-}
-
-/* ---- The second level ---- */
-
-/* All blocks of a matrix are there: now their absmax can be quantised. */
-static int finish_nested(const struct loader *loader, struct target *target, struct cr_error *err)
-{
-    const struct cr_tensor *tensor = target->tensor;
-    int64_t blocks = (tensor->elements + CR_NF4_BLOCK - 1) / CR_NF4_BLOCK;
-    size_t groups = (size_t)((blocks + CR_NESTED_BLOCK - 1) / CR_NESTED_BLOCK) * sizeof(float);
-    float *nested = cr_malloc(groups + (size_t)blocks);
-    if (nested == NULL)
-        return cr_fail_memory(err, groups + (size_t)blocks);
-    uint8_t *codes = (uint8_t *)nested + groups;
-    float offset = cr_quantize_absmax(&loader->quantizer, target->absmax, blocks, codes, nested);
-    int result = write_to(loader, target, tensor->scales, codes, (size_t)blocks, err);
-    if (result == 0)
-        result = write_to(loader, target, tensor->nested, nested, groups, err);
-    if (result == 0)
-        result = write_to(loader, target, tensor->nested_map, cr_dynamic_map(), 256 * sizeof(float),
-                          err);
-    if (result == 0)
-        result = write_to(loader, target, tensor->nested_map + 256 * sizeof(float), &offset,
-                          sizeof(offset), err);
-    cr_free(nested);
-    cr_free(target->absmax);
-    target->absmax = NULL;
-    return result;
-}
-
-/* ---- Threads ---- */
-
-static int load_piece(struct worker *worker, const struct piece *piece, struct cr_error *err)
-{
-    struct target *target = piece->target;
-    int result = target->plan->mode == CR_PLAN_DENSE  ? load_dense(worker, piece, err)
-                 : target->plan->mode == CR_PLAN_COPY ? load_copied(worker, piece, err)
-                                                      : load_quantized(worker, piece, err);
-    if (result == 0 && atomic_fetch_sub(&target->left, 1) == 1 && target->absmax != NULL)
-        result = finish_nested(worker->loader, target, err);
-    return result;
-}
-
-/* The first failure counts. */
-static void fail(struct loader *loader, const struct cr_error *err)
-{
-    pthread_mutex_lock(&loader->lock);
-    if (loader->failure.code == 0)
-        loader->failure = *err;
-    pthread_mutex_unlock(&loader->lock);
-    atomic_store(&loader->stop, true);
-}
-
-static void call_hooks(struct loader *loader)
-{
-    const struct cr_load_hooks *hooks = loader->hooks;
-    if (hooks != NULL && hooks->progress != NULL)
-        hooks->progress(hooks->user, (double)atomic_load(&loader->done) / (double)loader->elements);
-    if (hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->user)) {
-        struct cr_error err = CR_ERROR_INIT;
-        cr_fail(&err, CR_ERR_CANCELLED, "loading was cancelled");
-        fail(loader, &err);
-    }
-}
-
-static void *work(void *argument)
-{
-    struct worker *worker = argument;
-    struct loader *loader = worker->loader;
-    size_t index;
-    while (!atomic_load(&loader->stop) &&
-           (index = atomic_fetch_add(&loader->next, 1)) < loader->piece_count) {
-        struct cr_error err = CR_ERROR_INIT;
-        const struct piece *piece = &loader->pieces[index];
-        if (load_piece(worker, piece, &err) < 0)
-            fail(loader, &err);
-        atomic_fetch_add(&loader->done, piece->count);
-        if (worker->is_caller)
-            call_hooks(loader);
-    }
-    return NULL;
-}
-
-static int init_worker(struct worker *worker, struct loader *loader, struct cr_error *err)
-{
-    size_t bytes = CR_SOURCE_RAW + OUT_BYTES + SCALE_BYTES;
-    *worker = (struct worker){.loader = loader};
-    worker->raw = cr_malloc(bytes);
-    worker->strip = cr_malloc(CR_SOURCE_STRIP * sizeof(float));
-    if (worker->raw == NULL || worker->strip == NULL) {
-        cr_free(worker->raw);
-        cr_free(worker->strip);
-        return cr_fail_memory(err, bytes + CR_SOURCE_STRIP * sizeof(float));
-    }
-    worker->out = worker->raw + CR_SOURCE_RAW;
-    worker->scales = worker->out + OUT_BYTES;
-    return 0;
-}
-
-static void finish_worker(struct worker *worker)
-{
-    cr_free(worker->raw);
-    cr_free(worker->strip);
-}
-
-static size_t thread_count(const struct loader *loader)
-{
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t count = processors < 1 ? 1 : (size_t)processors;
-    count = count < MAX_THREADS ? count : MAX_THREADS;
-    return count < loader->piece_count ? count : loader->piece_count;
-}
-
-/* The caller works as well; where there is nothing to have another thread from, it works alone. */
-static int run_workers(struct loader *loader, struct cr_error *err)
-{
-    struct worker workers[MAX_THREADS];
-    size_t wanted = thread_count(loader), count = 1;
-    if (wanted == 0)
-        return 0;
-    int result = init_worker(&workers[0], loader, err);
-    if (result < 0)
-        return result;
-    workers[0].is_caller = true;
-    for (; count < wanted; count++) {
-        if (init_worker(&workers[count], loader, NULL) < 0)
-            break;
-        if (pthread_create(&workers[count].thread, NULL, work, &workers[count]) != 0) {
-            finish_worker(&workers[count]);
-            break;
-        }
-    }
-    work(&workers[0]);
-    for (size_t i = 1; i < count; i++)
-        pthread_join(workers[i].thread, NULL);
-    for (size_t i = 0; i < count; i++)
-        finish_worker(&workers[i]);
-    if (loader->failure.code != 0)
-        return cr_fail(err, loader->failure.code, "%s", loader->failure.message);
-    return 0;
 }
 
 /* ---- All of it ---- */
@@ -512,15 +119,16 @@ static int check_files(const struct cr_model *model, struct cr_error *err)
     return result;
 }
 
-static int load(struct loader *loader, const struct cr_claim *claim, struct cr_error *err)
+static int fill(struct loader *loader, const struct cr_claim *claim,
+                const struct cr_load_hooks *hooks, struct cr_error *err)
 {
     int result = check_files(claim->model, err);
     if (result == 0)
         result = create_tensors(loader, err);
     if (result == 0)
-        result = cut_pieces(loader, err);
+        result = cr_stream_run(loader->targets, loader->count, hooks, err);
     if (result == 0)
-        result = run_workers(loader, err);
+        result = write_offsets(loader, err);
     /* What a device notices late belongs to this load, and not to whatever comes next. */
     if (result == 0 && loader->device != NULL)
         result = cr_device_finish(loader->device, err);
@@ -530,39 +138,31 @@ static int load(struct loader *loader, const struct cr_claim *claim, struct cr_e
 /* Hand the tensors over, or give them back. */
 static void conclude(struct loader *loader, bool success)
 {
-    for (size_t i = 0; i < loader->target_count; i++) {
-        struct target *target = &loader->targets[i];
-        cr_free(target->absmax);
-        if (success && target->tensor != NULL)
-            *target->plan->item->tensor = target->tensor;
+    for (size_t i = 0; i < loader->count; i++) {
+        if (success && loader->tensors[i] != NULL)
+            *loader->plans[i].item->tensor = loader->tensors[i];
         else
-            cr_tensor_unref(&target->tensor);
+            cr_tensor_unref(&loader->tensors[i]);
     }
 }
 
 int cr_claim_load(struct cr_claim *claim, struct cr_device *device,
                   const struct cr_load_hooks *hooks, struct cr_error *err)
 {
-    struct loader loader = {.device = device, .hooks = hooks};
-    struct cr_plan *plans = NULL;
-    int result = cr_claim_plan(claim, &plans, err);
+    struct loader loader = {.device = device, .count = claim->count};
+    int result = cr_claim_plan(claim, &loader.plans, err);
     if (result < 0)
         return result;
-    cr_quantizer_init(&loader.quantizer);
-    pthread_mutex_init(&loader.lock, NULL);
     loader.targets = cr_calloc(claim->count, sizeof(*loader.targets));
-    if (loader.targets == NULL) {
+    loader.tensors = cr_calloc(claim->count, sizeof(struct cr_tensor *));
+    if (loader.targets == NULL || loader.tensors == NULL) {
         result = cr_fail_memory(err, claim->count * sizeof(*loader.targets));
     } else {
-        loader.target_count = claim->count;
-        for (size_t i = 0; i < claim->count; i++)
-            loader.targets[i].plan = &plans[i];
-        result = load(&loader, claim, err);
+        result = fill(&loader, claim, hooks, err);
         conclude(&loader, result == 0);
     }
-    pthread_mutex_destroy(&loader.lock);
-    cr_free(loader.pieces);
     cr_free(loader.targets);
-    cr_plans_destroy(&plans, claim->count);
+    cr_free(loader.tensors);
+    cr_plans_destroy(&loader.plans, claim->count);
     return result;
 }
