@@ -87,6 +87,25 @@ int cr_io_write_all(int fd, const void *data, size_t bytes)
     return 0;
 }
 
+int cr_io_write_at(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    FAULT(CR_FAULT_WRITE, -1);
+    const char *at = data;
+    while (bytes > 0) {
+        ssize_t put = pwrite(fd, at, bytes < MAX_BYTES ? bytes : MAX_BYTES, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put == 0)
+            errno = EIO; /* would go on for ever */
+        if (put <= 0)
+            return -1;
+        at += put;
+        offset += (uint64_t)put;
+        bytes -= (size_t)put;
+    }
+    return 0;
+}
+
 int cr_io_fsync(int fd)
 {
     FAULT(CR_FAULT_SYNC, -1);
@@ -152,6 +171,12 @@ int cr_io_mkdir(const char *path, mode_t mode)
 {
     FAULT(CR_FAULT_OTHER, -1);
     return mkdir(path, mode);
+}
+
+int cr_io_rmdir(const char *path)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return rmdir(path);
 }
 
 DIR *cr_io_opendir(const char *path)

@@ -17,6 +17,8 @@ ssize_t cr_io_read(int fd, void *data, size_t bytes);
 ssize_t cr_io_read_at(int fd, void *data, size_t bytes, uint64_t offset);
 CR_API
 int cr_io_write_all(int fd, const void *data, size_t bytes); /* 0, or -1 with errno */
+/* The same at an offset; the position stays. */
+int cr_io_write_at(int fd, const void *data, size_t bytes, uint64_t offset);
 int cr_io_fsync(int fd);
 int cr_io_close(int fd);
 int cr_io_fstat(int fd, struct stat *st);
@@ -28,6 +30,7 @@ ssize_t cr_io_readlink(const char *path, char *target, size_t bytes);
 int cr_io_rename(const char *from, const char *to);
 int cr_io_unlink(const char *path);
 int cr_io_mkdir(const char *path, mode_t mode);
+int cr_io_rmdir(const char *path);
 DIR *cr_io_opendir(const char *path);
 void *cr_io_dlopen(const char *path, int flags);
 

@@ -57,6 +57,7 @@ extern const struct command command_graph;
 extern const struct command command_plugins;
 extern const struct command command_devices;
 extern const struct command command_bench;
+extern const struct command command_quantize;
 
 /* The subcommands, in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

@@ -22,8 +22,7 @@ void cr_claim_problem(struct cr_claim_problems *problems, const char *format, ..
     cr_text_printf(&problems->text, "%s%s", problems->count > 1 ? "; " : "", problem.message);
 }
 
-/* '*' stands for any characters. */
-static bool matches(const char *pattern, const char *name)
+bool cr_claim_matches(const char *pattern, const char *name)
 {
     const char *star = NULL, *back = NULL;
     while (*name != '\0') {
@@ -63,7 +62,7 @@ static bool *known_tensors(const struct cr_claim *claim)
         }
     for (size_t i = 0; i < model->count; i++)
         for (size_t j = 0; j < claim->ignored_count && !known[i]; j++)
-            known[i] = matches(claim->ignored[j], model->tensors[i].tensor->name);
+            known[i] = cr_claim_matches(claim->ignored[j], model->tensors[i].tensor->name);
     return known;
 }
 

@@ -33,6 +33,9 @@ struct cr_claim_problems {
 };
 void cr_claim_problem(struct cr_claim_problems *problems, const char *format, ...) CR_PRINTF(2, 3);
 
+/* Is `name` of this pattern, in which '*' stands for any characters? */
+bool cr_claim_matches(const char *pattern, const char *name);
+
 /* A run of elements of one source, and where it begins in the result. */
 struct cr_plan_part {
     struct cr_source source;
