@@ -196,7 +196,8 @@ static void plan_tile(struct plan *plan, const struct vk *vk)
 static void plan_splits(struct plan *plan, const struct vk *vk)
 {
     int64_t depth = plan->push.depth, splits = 1;
-    if (vk_has(vk, VK_FEATURE_SPLIT) && plan->groups < SPLIT_BELOW && plan->step > 0) {
+    if (vk_has(vk, VK_FEATURE_SPLIT) && plan->groups > 0 && plan->groups < SPLIT_BELOW &&
+        plan->step > 0) {
         splits = divide_up(2 * SPLIT_BELOW, (int64_t)plan->groups);
         int64_t most = depth / (2 * plan->step);
         splits = splits < most ? splits : most;
