@@ -78,6 +78,30 @@ static void test_pieces(void **state)
     cr_device_unref(&device);
 }
 
+/* What is joined from several pieces remembers who used any of them last: the host must not write
+ * there before that is done. */
+static void test_last_use(void **state)
+{
+    (void)state;
+    struct cr_device *device = hooked_device();
+    struct vk *vk = hooked_inside(device);
+    for (int order = 0; order < 2; order++) {
+        struct vk_memory *pieces[2], *both;
+        for (int i = 0; i < 2; i++)
+            done(vk_memory_alloc(vk, 4096, &pieces[i], &err));
+        uint64_t address = pieces[0]->address;
+        pieces[1 - order]->last_use = 7;
+        for (int i = 0; i < 2; i++)
+            vk_memory_free(vk, pieces[i ^ order]);
+        done(vk_memory_alloc(vk, 8192, &both, &err));
+        assert_int_equal(both->address, address);
+        assert_int_equal(both->last_use, 7);
+        both->last_use = 0;
+        vk_memory_free(vk, both);
+    }
+    cr_device_unref(&device);
+}
+
 /* A large tensor has memory of its own, which goes when nothing uses it any more. */
 static void test_large_pieces(void **state)
 {
@@ -170,9 +194,8 @@ static void test_scratch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_large_pieces),
-        cmocka_unit_test(test_exhausted),
+        cmocka_unit_test(test_pieces),       cmocka_unit_test(test_last_use),
+        cmocka_unit_test(test_large_pieces), cmocka_unit_test(test_exhausted),
         cmocka_unit_test(test_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
