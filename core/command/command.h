@@ -11,6 +11,7 @@ enum exit_code {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_MISUSED = 2,
+    EXIT_NOT_RUN = 3, /* what ran succeeded, but something could not be run here */
 };
 
 struct strings {
@@ -58,6 +59,7 @@ extern const struct command command_plugins;
 extern const struct command command_devices;
 extern const struct command command_bench;
 extern const struct command command_quantize;
+extern const struct command command_verify;
 
 /* The subcommands, in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

@@ -285,6 +285,38 @@ bool cr_model_has(struct cr_model *model, const char *name)
     return cr_model_tensors(model, &count, NULL) == 0 && cr_model_find(model, name) != NULL;
 }
 
+/* ---- A file alone ---- */
+
+static int look_at_file(struct cr_model *model, const char *path, struct cr_error *err)
+{
+    model->name = cr_strdup(path);
+    model->folder = cr_path_folder(path);
+    model->files = cr_calloc(1, sizeof(struct cr_weights *));
+    if (model->name == NULL || model->folder == NULL || model->files == NULL)
+        return cr_fail_memory(err, strlen(path));
+    int result = cr_weights_open(&model->files[0], path, err);
+    if (result < 0)
+        return result;
+    model->file_count = 1;
+    model->looked = true;
+    return collect(model, err);
+}
+
+int cr_model_open_file(struct cr_model **out, const char *path, const struct cr_log *log,
+                       struct cr_error *err)
+{
+    *out = cr_calloc(1, sizeof(**out));
+    if (*out == NULL)
+        return cr_fail_memory(err, sizeof(**out));
+    (*out)->references = 1;
+    (*out)->log = log;
+    pthread_mutex_init(&(*out)->lock, NULL);
+    int result = look_at_file(*out, path, err);
+    if (result < 0)
+        cr_model_unref(out);
+    return result;
+}
+
 /* ---- What nobody wanted ---- */
 
 void cr_model_warn_unclaimed(const struct cr_model *model)

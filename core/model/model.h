@@ -29,6 +29,9 @@ struct cr_model {
     size_t count;
 };
 
+/* A model of the tensors of one safetensors file, whatever it is called. */
+int cr_model_open_file(struct cr_model **out, const char *path, const struct cr_log *log,
+                       struct cr_error *err);
 /* The tensor `name`; NULL: there is none. After cr_model_tensors(). */
 const struct cr_stored *cr_model_find(const struct cr_model *model, const char *name);
 

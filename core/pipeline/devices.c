@@ -79,6 +79,23 @@ static int open_device(struct cr_pipeline *pipeline, const char *name, struct cr
     return 0;
 }
 
+int cr_pipeline_lend(struct cr_pipeline *pipeline, const char *name, struct cr_device *device,
+                     struct cr_error *err)
+{
+    if (find_asked(pipeline, name) != NULL)
+        return 0;
+    struct cr_opened *opened = cr_arena_alloc(&pipeline->arena, sizeof(*opened));
+    struct cr_device_info info;
+    if (opened == NULL || (opened->asked = cr_arena_strdup(&pipeline->arena, name)) == NULL)
+        return cr_fail_memory(err, sizeof(*opened));
+    cr_device_get_info(device, &info);
+    memcpy(opened->name, info.name, sizeof(opened->name));
+    opened->device = cr_device_ref(device);
+    opened->next = pipeline->devices;
+    pipeline->devices = opened;
+    return 0;
+}
+
 int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr_device **device,
                    struct cr_error *err)
 {

@@ -151,6 +151,9 @@ int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr
                    struct cr_error *err);
 /* Wait for what the stage left on its device, if it has one. */
 int cr_node_finish(const struct cr_node *node, struct cr_error *err);
+/* Stages that ask for `name` get this device, which is open already. */
+int cr_pipeline_lend(struct cr_pipeline *pipeline, const char *name, struct cr_device *device,
+                     struct cr_error *err);
 void cr_devices_close(struct cr_pipeline *pipeline);
 
 /* ---- write.c ---- */

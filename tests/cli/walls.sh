@@ -13,11 +13,12 @@ includes() {
 }
 
 # Who may know whom: a room knows itself and what stands below it.
-includes core/base core/value core/media core/tensor core/model core/plugin core/pipeline core/command core/include |
+includes core/base core/value core/media core/tensor core/model core/plugin core/pipeline core/verify core/command core/include |
     awk '
     BEGIN {
         rank["base"] = 0; rank["value"] = 1; rank["media"] = 1
-        rank["tensor"] = 2; rank["model"] = 3; rank["plugin"] = 4; rank["pipeline"] = 5; rank["command"] = 6
+        rank["tensor"] = 2; rank["model"] = 3; rank["plugin"] = 4; rank["pipeline"] = 5
+        rank["verify"] = 6; rank["command"] = 7
         split("base error file log memory", names, " ")
         for (i in names) public[names[i]] = 0
         split("image panoptic tensor value canvas", names, " ")
@@ -26,7 +27,7 @@ includes core/base core/value core/media core/tensor core/model core/plugin core
         public["config"] = public["model"] = 3
         public["plugin"] = public["registry"] = 4
         public["pipeline"] = 5
-        public["crayon"] = 6
+        public["crayon"] = 7
     }
     {
         split($1, path, "/"); room = path[2]; name = $2
