@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The stage crayon-encoder against recorded maps and captions: every *.case.json of the folder
- * crayon beside this file, and of the recorded set in ../shared, which has photographs too. */
-#include <dirent.h>
-
+/* The way from photographs to maps and captions, compared with the recorded set in ../shared, and
+ * the names of labels. The cases themselves are run by crayon verify. */
 #include <cjson/cJSON.h>
 
 #include "run_stage.h"
 #include "safetensors.h"
 
-#define MAX_CASES 100
 static const char *const all_outputs[] = {"semantic", "numbering", "objects", NULL};
 
 /* ---- Case files ---- */
@@ -64,33 +61,6 @@ static const cJSON *referenced_json(const char *folder, const cJSON *reference, 
     return found;
 }
 
-static struct cr_panoptic *read_panoptic(const char *folder, const cJSON *input)
-{
-    struct cr_panoptic *panoptic = NULL;
-    struct cr_error err = CR_ERROR_INIT;
-    const char *name;
-    struct st_file *file = st_open(referenced_file(folder, MEMBER(input, "ids"), &name));
-    struct st_tensor ids = st_get(file, name, "I32");
-    assert_int_equal(ids.rank, 2);
-    struct cr_size size = {(int32_t)ids.shape[0], (int32_t)ids.shape[1]};
-    if (cr_panoptic_create(&panoptic, size, &err) < 0)
-        fail_msg("%s", err.message);
-    memcpy(cr_panoptic_edit(panoptic), ids.data, ids.bytes);
-    st_close(&file);
-
-    cJSON *root;
-    const cJSON *list = referenced_json(folder, MEMBER(input, "segments"), &root), *entry;
-    cJSON_ArrayForEach (entry, list) {
-        const struct cr_segment segment = {.id = MEMBER(entry, "id")->valueint,
-                                           .label = MEMBER(entry, "label_id")->valueint,
-                                           .score = 1};
-        if (cr_panoptic_add(panoptic, &segment, &err) < 0)
-            fail_msg("%s", err.message);
-    }
-    cJSON_Delete(root);
-    return panoptic;
-}
-
 /* ---- Comparing ---- */
 
 static void assert_map(const char *folder, const cJSON *expected, const char *output,
@@ -119,53 +89,6 @@ static void assert_outputs(const char *folder, const cJSON *expected, const stru
     assert_map(folder, expected, "semantic", run);
     assert_map(folder, expected, "numbering", run);
     assert_caption(folder, expected, run);
-}
-
-/* ---- One case ---- */
-
-/* The pipeline of one stage: what the case says under "stage" and "options". */
-static struct cr_pipeline *case_pipeline(const cJSON *json)
-{
-    cJSON *stage = cJSON_Duplicate(MEMBER(json, "options"), true);
-    cJSON_AddStringToObject(stage, "use", MEMBER(json, "stage")->valuestring);
-    cJSON_AddStringToObject(cJSON_AddObjectToObject(stage, "in"), "panoptic", "@panoptic");
-    char *stage_text = cJSON_PrintUnformatted(stage);
-    cJSON_Delete(stage);
-    static char text[4096];
-    snprintf(
-        text, sizeof(text),
-        "{\"crayon\": 1, \"inputs\": {\"panoptic\": \"panoptic\"}, \"stages\": {\"stage\": %s},"
-        " \"outputs\": {\"semantic\": \"stage.semantic\", \"numbering\": \"stage.numbering\","
-        " \"objects\": \"stage.objects\"}}",
-        stage_text);
-    cJSON_free(stage_text);
-    return stage_parse(text);
-}
-
-struct recorded_case {
-    const char *folder;
-    char path[4096];
-    char title[256];
-};
-
-static void run_case(void **state)
-{
-    const struct recorded_case *recorded = *state;
-    cJSON *json = load_json(recorded->path);
-    struct cr_error err = CR_ERROR_INIT;
-    struct cr_value *value = NULL;
-    struct cr_run *run = NULL;
-    struct cr_panoptic *panoptic =
-        read_panoptic(recorded->folder, MEMBER(json, "inputs", "panoptic"));
-    struct cr_pipeline *pipeline = case_pipeline(json);
-    assert_int_equal(cr_value_from_panoptic(&value, panoptic, &err), 0);
-    if (stage_run(&run, pipeline, "panoptic", value, all_outputs, &err) < 0)
-        fail_msg("%s", err.message);
-    assert_outputs(recorded->folder, MEMBER(json, "expected"), run);
-    cr_run_destroy(&run);
-    cr_pipeline_destroy(&pipeline);
-    cr_panoptic_unref(&panoptic);
-    cJSON_Delete(json);
 }
 
 /* ---- Photographs ---- */
@@ -236,69 +159,12 @@ static void short_names(void **state)
     cJSON_Delete(json);
 }
 
-static void shared_cases(void **state)
-{
-    (void)state;
-    shared_path("goldens/crayon");
-}
-
-/* ---- Finding the cases ---- */
-
-static struct recorded_case cases[MAX_CASES];
-static struct CMUnitTest tests[MAX_CASES + 8];
-static size_t test_count;
-
-static int by_title(const void *a, const void *b)
-{
-    const struct recorded_case *x = a, *y = b;
-    return strcmp(x->title, y->title);
-}
-
-/* Returns how many there are now. */
-static size_t find_cases(size_t count, const char *prefix, const char *folder)
-{
-    DIR *dir = opendir(folder);
-    size_t first = count;
-    for (const struct dirent *entry = dir == NULL ? NULL : readdir(dir);
-         entry != NULL && count < MAX_CASES; entry = readdir(dir)) {
-        const char *end = strstr(entry->d_name, ".case.json");
-        if (end == NULL || strcmp(end, ".case.json") != 0)
-            continue;
-        struct recorded_case *found = &cases[count++];
-        found->folder = folder;
-        snprintf(found->path, sizeof(found->path), "%s/%s", folder, entry->d_name);
-        snprintf(found->title, sizeof(found->title), "%s%.*s", prefix, (int)(end - entry->d_name),
-                 entry->d_name);
-    }
-    if (dir != NULL)
-        closedir(dir);
-    qsort(cases + first, count - first, sizeof(*cases), by_title);
-    return count;
-}
-
-static void add_test(const char *name, CMUnitTestFunction function, void *state)
-{
-    tests[test_count++] =
-        (struct CMUnitTest){.name = name, .test_func = function, .initial_state = state};
-}
-
 int main(void)
 {
-    static char shared[4096];
-    const char *parent = getenv("SHARED");
-    snprintf(shared, sizeof(shared), "%s/goldens/crayon", parent == NULL ? "../shared" : parent);
-    size_t own = find_cases(0, "", source_path("tests/golden/crayon"));
-    size_t count = find_cases(own, "shared: ", shared);
-    for (size_t i = 0; i < count; i++)
-        add_test(cases[i].title, run_case, &cases[i]);
-    if (count == own)
-        add_test("shared_cases", shared_cases, NULL);
-    add_test("photograph_142238", photograph_142238, NULL);
-    add_test("photograph_439180", photograph_439180, NULL);
-    add_test("short_names", short_names, NULL);
-    if (own != 22) {
-        printf("Bail out! %zu cases beside the program instead of 22\n", own);
-        return 1;
-    }
-    return _cmocka_run_group_tests("crayon", tests, test_count, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(photograph_142238),
+        cmocka_unit_test(photograph_439180),
+        cmocka_unit_test(short_names),
+    };
+    return cmocka_run_group_tests_name("crayon", tests, NULL, NULL);
 }
