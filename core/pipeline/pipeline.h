@@ -67,8 +67,9 @@ struct cr_node {
     const char *device;       /* that the stage names; NULL: the pipeline's */
     struct cr_opened *opened; /* NULL: not asked for so far */
     bool release;             /* close after each run */
-    bool is_sound;            /* nothing wrong with it was found (while checking) */
-    bool is_needed;           /* by an output of the pipeline */
+    bool lacks_wire; /* one that is written leads from something unknown (while checking) */
+    bool is_sound;   /* nothing wrong with it was found (while checking) */
+    bool is_needed;  /* by an output of the pipeline */
     bool is_open;
 };
 

@@ -167,6 +167,7 @@ static void connect_port(struct cr_checker *checker, struct cr_node *node,
         return;
     if (!is_list) {
         connect(checker, place, item, port, wires);
+        node->lacks_wire = node->lacks_wire || wires->count == 0;
         return;
     }
     if (count == 0 && !(port->flags & CR_PORT_OPTIONAL))
@@ -180,6 +181,7 @@ static void connect_port(struct cr_checker *checker, struct cr_node *node,
         connect(checker, CR_PLACE("stages", node->name, "in", item->string, step), wire, port,
                 wires);
     }
+    node->lacks_wire = node->lacks_wire || wires->count < count;
 }
 
 static void no_port(struct cr_checker *checker, const struct cr_node *node, const char *name)

@@ -27,7 +27,17 @@ static int echo_run(void *state, struct cr_context *context, struct cr_error *er
     return 0;
 }
 
-static const struct cr_stage_ops echo_ops = {.size = sizeof(struct cr_stage_ops), .run = echo_run};
+static void echo_check(const void *state, struct cr_check *check)
+{
+    (void)state;
+    if (!cr_check_connected(check, "text") && !cr_check_connected(check, "tensor") &&
+        !cr_check_connected(check, "image") && !cr_check_connected(check, "panoptic") &&
+        !cr_check_connected(check, "tokens"))
+        cr_check_problem(check, NULL, "there is nothing to hand on");
+}
+
+static const struct cr_stage_ops echo_ops = {
+    .size = sizeof(struct cr_stage_ops), .check = echo_check, .run = echo_run};
 
 struct echo {
     int64_t level;
@@ -503,6 +513,11 @@ static void test_pipelines(void **state)
                "\"t\"?\n/expected/v: case: no output \"v\"");
     check_text("{\"crayon-case\": 1, " PIPELINE("echo", "") ", " EXPECTED "}",
                "failed\n: case: the input \"t\" is needed, a text");
+    /* What hangs on an absent plugin is not blamed for it. */
+    check_text("{\"crayon-case\": 1, \"pipeline\": {\"crayon\": 1, \"stages\": {\"a\": {\"use\": "
+               "\"absent\"}, \"e\": {\"use\": \"echo\", \"in\": {\"text\": \"a.text\"}}}, "
+               "\"outputs\": {\"text\": \"e.text\"}}, " EXPECTED "}",
+               "not run\n/pipeline/stages/a/use: no plugin \"absent\"");
     write_test_text(scratch("p.json"), "{\"crayon\": 1, \"stages\": {\"m\": {\"use\": \"mark\", "
                                        "\"mark\": \"a\"}}, \"outputs\": {\"text\": \"m.text\"}}");
     check_text("{\"crayon-case\": 1, \"pipeline\": \"p.json\", " EXPECTED "}", "passed");
