@@ -17,13 +17,9 @@
 //   WEIGHTS (the type), NESTED (doubly quantised), LOADS (BY_ELEMENT, BY_WORD, WIDE: 128 bits at
 //   once), UNIT; p.w, p.scales, p.nested, p.map
 
-const bool SCALED = WEIGHTS == Q8_0 || WEIGHTS == NF4;
+#include "quantized.glsl"
 
-const float NF4_VALUES[16] = float[](
-    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
-    -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
-    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
-    0.7229568362236023, 1.0);
+const bool SCALED = WEIGHTS == Q8_0 || WEIGHTS == NF4;
 
 shared float nf4_values[16];
 shared float nested_map[NESTED ? 257 : 1]; // the 257th is the offset

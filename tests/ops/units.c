@@ -104,6 +104,15 @@ static void test_counts(void **state)
     }
 }
 
+/* More groups than a GPU takes along one axis, and a last one that is short. */
+static void test_many_groups(void **state)
+{
+    (void)state;
+    struct cr_case c;
+    make_unary(&c, CR_OP_SCALE, 65536 * 128 + 5);
+    check_case_aligned(&c);
+}
+
 /* ---- Layout ---- */
 
 static void make_move(struct cr_case *c, enum cr_op op, enum cr_dtype dtype, const int64_t x[4],
@@ -334,11 +343,11 @@ static void test_late(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_binary), cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_moves),  cmocka_unit_test(test_permutations),
-        cmocka_unit_test(test_concat), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_append), cmocka_unit_test(test_dequantize),
-        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_binary),       cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_many_groups),  cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_permutations), cmocka_unit_test(test_concat),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_append),
+        cmocka_unit_test(test_dequantize),   cmocka_unit_test(test_late),
     };
     return cmocka_run_group_tests(tests, NULL, close_devices);
 }
