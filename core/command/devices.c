@@ -100,7 +100,8 @@ static void finish_inventory(struct inventory *found)
 /* Drivers that compute on the processor are left alone unless they are named. */
 static bool is_checked(const struct devices_settings *settings, const struct cr_device_info *info)
 {
-    return settings->check && (settings->device != NULL || (info->flags & CR_DEVICE_SOFTWARE) == 0);
+    return settings->check && (info->flags & CR_DEVICE_UNUSABLE) == 0 &&
+           (settings->device != NULL || (info->flags & CR_DEVICE_SOFTWARE) == 0);
 }
 
 /* ---- For people ---- */
@@ -133,7 +134,9 @@ static void print_device(const struct inventory *found, const struct cr_device_i
     if (info->threads > 0)
         print("    threads  %u\n", info->threads);
     print_memory(info->memory);
-    if (strcmp(info->name, found->automatic) == 0)
+    if ((info->flags & CR_DEVICE_UNUSABLE) != 0)
+        print("    used     never: it %.*s\n", (int)strcspn(info->detail, "\n"), info->detail);
+    else if (strcmp(info->name, found->automatic) == 0)
         print("    used     when none is named (auto)\n");
     else if ((info->flags & CR_DEVICE_SOFTWARE) != 0)
         print("    used     only when named: this driver computes on the processor\n");
@@ -141,6 +144,20 @@ static void print_device(const struct inventory *found, const struct cr_device_i
         print("    used     when named\n");
     if (verbose)
         print_detail("details", info->detail);
+}
+
+/* Which variants its operations take. That depends on an open device; one that cannot be opened
+ * says so when it is used. */
+static void print_variants(const struct cr_registry *registry, const struct cr_device_info *info)
+{
+    struct cr_device *device = NULL;
+    struct cr_text text = CR_TEXT_INIT;
+    if ((info->flags & CR_DEVICE_UNUSABLE) == 0 &&
+        cr_device_open(&device, registry, info->name, NULL, NULL) == 0 &&
+        cr_device_explain(device, &text, NULL) == 0 && text.size > 0)
+        print_detail("variant", text.data);
+    cr_text_finish(&text);
+    cr_device_unref(&device);
 }
 
 static void print_absences(const struct inventory *found)
@@ -160,6 +177,8 @@ static int show_people(const struct devices_settings *settings, const struct cr_
     for (size_t i = 0; i < found->count; i++) {
         const struct cr_device_info *info = &found->devices[i];
         print_device(found, info, settings->verbose);
+        if (settings->verbose)
+            print_variants(registry, info);
         if (is_checked(settings, info) && device_check(registry, info->name, NULL) != EXIT_OK)
             code = EXIT_FAILED;
     }

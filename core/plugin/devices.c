@@ -25,7 +25,7 @@ void cr_device_found_add(struct cr_device_found *found, const struct cr_device_i
     if (found->found != NULL)
         found->found(found->user, info);
     if (found->choose && found->chosen[0] == '\0' && (info->flags & CR_DEVICE_GPU) != 0 &&
-        (info->flags & CR_DEVICE_SOFTWARE) == 0)
+        (info->flags & (CR_DEVICE_SOFTWARE | CR_DEVICE_UNUSABLE)) == 0)
         memcpy(found->chosen, info->name, sizeof(found->chosen));
 }
 

@@ -283,6 +283,18 @@ int cr_device_get_limits(struct cr_device *device, struct cr_device_limits *limi
     return result;
 }
 
+int cr_device_explain(struct cr_device *device, struct cr_text *text, struct cr_error *err)
+{
+    const struct cr_device_ops *ops = device->ops;
+    if (ops->size < offsetof(struct cr_device_ops, explain) + sizeof(ops->explain) ||
+        ops->explain == NULL)
+        return 0;
+    pthread_mutex_lock(&device->lock);
+    int result = ops->explain(device->state, text, err);
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
 const char *cr_device_variant(struct cr_device *device, const struct cr_call *call)
 {
     pthread_mutex_lock(&device->lock);

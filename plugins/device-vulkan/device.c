@@ -249,22 +249,18 @@ static int list_with(struct vk_api *api, VkInstance instance, struct cr_device_f
                      struct cr_error *err)
 {
     struct vk_physical *list = cr_calloc(VK_MAX_DEVICES, sizeof(*list));
-    uint32_t count = 0, usable = 0;
+    uint32_t count = 0;
     if (list == NULL)
         return cr_fail_memory(err, VK_MAX_DEVICES * sizeof(*list));
     int result = vk_physical_list(api, instance, list, &count, err);
     for (uint32_t i = 0; result == 0 && i < count; i++) {
         struct cr_device_info info = {.size = sizeof(info)};
-        if (list[i].unusable[0] != '\0')
-            continue;
         vk_physical_info(&list[i], &info);
         cr_device_found_add(found, &info);
-        usable++;
     }
-    if (result == 0 && usable == 0)
+    if (result == 0 && count == 0)
         result =
-            cr_fail(err, CR_ERR_NOT_FOUND, "no Vulkan driver has a device for it%s%s",
-                    count > 0 ? "; the first one has " : "", count > 0 ? list[0].unusable : "");
+            cr_fail(err, CR_ERR_NOT_FOUND, "no GPU: the Vulkan drivers on this machine find none");
     cr_free(list);
     return result;
 }
@@ -385,6 +381,13 @@ static int wait_all(void *state, double seconds, struct cr_error *err)
     return result < 0 ? result : report_late(state, err);
 }
 
+static int explain(const void *state, struct cr_text *text, struct cr_error *err)
+{
+    for (const struct vk_family *const *family = families; *family != NULL; family++)
+        vk_explain(state, *family, text);
+    return text->failed ? cr_fail_memory(err, text->size) : 0;
+}
+
 static void memory_figures(const void *state, uint64_t *total, uint64_t *free_bytes)
 {
     vk_heap_figures(state, total, free_bytes);
@@ -407,4 +410,5 @@ const struct cr_device_ops vk_ops = {
     .memory = memory_figures,
     .close = close_vulkan,
     .limits = vk_limits,
+    .explain = explain,
 };

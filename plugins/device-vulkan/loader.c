@@ -79,7 +79,8 @@ int vk_api_load(struct vk_api *api, const struct vk_hooks *hooks, struct cr_erro
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == NULL)
         return cr_fail(err, CR_ERR_UNSUPPORTED,
-                       "no Vulkan loader on this machine (%s); install it and the GPU's driver",
+                       "no Vulkan loader on this machine (%s); install it (Debian: libvulkan1) and "
+                       "the GPU's driver (mesa-vulkan-drivers, or the vendor's)",
                        dlerror());
     api->GetInstanceProcAddr = entry_point(library);
     dlclose(library); /* stays: RTLD_NODELETE */
@@ -129,7 +130,8 @@ int vk_api_instance(struct vk_api *api, VkInstance *instance, struct cr_error *e
     result = VK_CALL(api, CreateInstance, &create, NULL, instance);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return cr_fail(err, CR_ERR_UNSUPPORTED,
-                       "no Vulkan driver on this machine (%s); install the GPU's driver",
+                       "no Vulkan driver on this machine (%s); install the GPU's (Debian: "
+                       "mesa-vulkan-drivers, or the vendor's)",
                        vk_result_name(result));
     if (result != VK_SUCCESS)
         return vk_fail(err, result, "vkCreateInstance");

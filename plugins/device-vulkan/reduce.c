@@ -238,7 +238,7 @@ static const struct vk_entry entries[] = {
     {0, NULL, NULL},
 };
 
-static const struct vk_variant *const variants[] = {long_rows, rows_variants, short_rows,
-                                                    vk_topk_variants, NULL};
+static const struct vk_variant *const variants[] = {long_rows, rows_variants, vk_topk_variants,
+                                                    NULL};
 
 const struct vk_family vk_reduce_family = {entries, variants};

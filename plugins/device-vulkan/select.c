@@ -11,11 +11,6 @@
 /* Lanes that are asked for where a driver offers a choice: what most hardware works with. */
 #define PREFERRED_SUBGROUP 32
 
-bool vk_physical_software(const struct vk_physical *physical)
-{
-    return physical->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-}
-
 /* ---- What a device can do ---- */
 
 struct extensions {
@@ -71,10 +66,16 @@ static void read_properties(struct vk_api *api, struct vk_physical *physical,
     if (has(extensions, VK_KHR_MAINTENANCE_4_EXTENSION_NAME))
         next = &maintenance4;
 #endif
+    VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT, .pNext = next};
+    bool has_pci = has(extensions, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
     VkPhysicalDeviceProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = next};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = has_pci ? &pci : next};
     api->GetPhysicalDeviceProperties2(physical->handle, &properties);
     physical->properties = properties.properties;
+    if (has_pci)
+        snprintf(physical->pci, sizeof(physical->pci), "%04x:%02x:%02x.%x", pci.pciDomain,
+                 pci.pciBus, pci.pciDevice, pci.pciFunction);
     physical->max_buffer = physical->maintenance3.maxMemoryAllocationSize;
 #ifdef VK_KHR_maintenance4
     if (maintenance4.maxBufferSize > 0 && maintenance4.maxBufferSize < physical->max_buffer)
@@ -159,46 +160,7 @@ static int describe(struct vk_api *api, struct vk_physical *physical, struct cr_
                : vk_fail(err, result, "vkEnumerateDeviceExtensionProperties");
 }
 
-int vk_physical_list(struct vk_api *api, VkInstance instance, struct vk_physical *list,
-                     uint32_t *count, struct cr_error *err)
-{
-    VkPhysicalDevice handles[VK_MAX_DEVICES];
-    *count = VK_MAX_DEVICES;
-    VkResult result = VK_CALL(api, EnumeratePhysicalDevices, instance, count, handles);
-    if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
-        *count = 0;
-        return vk_fail(err, result, "vkEnumeratePhysicalDevices");
-    }
-    memset(list, 0, *count * sizeof(*list));
-    for (uint32_t i = 0; i < *count; i++) {
-        list[i].handle = handles[i];
-        list[i].index = i;
-        int code = describe(api, &list[i], err);
-        if (code < 0)
-            return code;
-    }
-    return 0;
-}
-
 /* ---- Which one is meant ---- */
-
-static void format_uuid(const uint8_t uuid[VK_UUID_SIZE], char text[37])
-{
-    char *at = text;
-    for (unsigned i = 0; i < VK_UUID_SIZE; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *at++ = '-';
-        at += snprintf(at, 3, "%02x", uuid[i]);
-    }
-}
-
-static bool contains(const char *text, const char *part)
-{
-    for (size_t length = strlen(part); *text != '\0'; text++)
-        if (strncasecmp(text, part, length) == 0)
-            return true;
-    return false;
-}
 
 /* Real GPUs, the one with memory of its own first. */
 static int rank(const struct vk_physical *physical)
@@ -217,68 +179,165 @@ static int rank(const struct vk_physical *physical)
     }
 }
 
-static bool matches(const struct vk_physical *physical, const char *selector)
+/* Numbers may not depend on the order in which a loader finds its drivers. */
+static int compare(const void *left, const void *right)
 {
-    char uuid[37];
-    char *end = NULL;
-    unsigned long index = strtoul(selector, &end, 10);
-    if (selector[0] >= '0' && selector[0] <= '9' && *end == '\0')
-        return index == physical->index;
-    format_uuid(physical->id.deviceUUID, uuid);
-    return strcasecmp(selector, uuid) == 0 || contains(physical->properties.deviceName, selector);
+    const struct vk_physical *a = left, *b = right;
+    if (rank(a) != rank(b))
+        return rank(b) - rank(a);
+    if (a->properties.vendorID != b->properties.vendorID)
+        return a->properties.vendorID < b->properties.vendorID ? -1 : 1;
+    if (a->properties.deviceID != b->properties.deviceID)
+        return a->properties.deviceID < b->properties.deviceID ? -1 : 1;
+    int order = memcmp(a->id.deviceUUID, b->id.deviceUUID, VK_UUID_SIZE);
+    return order != 0 ? order : (int)a->vulkan12.driverID - (int)b->vulkan12.driverID;
 }
 
-static const struct vk_physical *find(const struct vk_physical *list, uint32_t count,
-                                      const char *selector)
+int vk_physical_list(struct vk_api *api, VkInstance instance, struct vk_physical *list,
+                     uint32_t *count, struct cr_error *err)
 {
-    const struct vk_physical *best = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        if (selector[0] != '\0' && matches(&list[i], selector))
-            return &list[i];
-        if (selector[0] == '\0' && rank(&list[i]) > 0 && list[i].unusable[0] == '\0' &&
-            (best == NULL || rank(&list[i]) > rank(best)))
-            best = &list[i];
+    VkPhysicalDevice handles[VK_MAX_DEVICES];
+    *count = VK_MAX_DEVICES;
+    VkResult result = VK_CALL(api, EnumeratePhysicalDevices, instance, count, handles);
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+        *count = 0;
+        return vk_fail(err, result, "vkEnumeratePhysicalDevices");
     }
-    return best;
+    memset(list, 0, *count * sizeof(*list));
+    for (uint32_t i = 0; i < *count; i++) {
+        list[i].handle = handles[i];
+        int code = describe(api, &list[i], err);
+        if (code < 0)
+            return code;
+    }
+    qsort(list, *count, sizeof(*list), compare);
+    for (uint32_t i = 0; i < *count; i++)
+        list[i].index = i;
+    return 0;
+}
+
+static bool contains(const char *text, const char *part)
+{
+    for (size_t length = strlen(part); *text != '\0'; text++)
+        if (strncasecmp(text, part, length) == 0)
+            return true;
+    return false;
+}
+
+static bool is_number(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 9;
+}
+
+/* With or without the dashes. */
+static bool is_uuid(const struct vk_physical *physical, const char *text)
+{
+    char uuid[37], plain[37];
+    size_t length = 0;
+    vk_physical_uuid(physical, uuid);
+    for (const char *at = uuid; *at != '\0'; at++)
+        if (*at != '-')
+            plain[length++] = *at;
+    plain[length] = '\0';
+    return strcasecmp(text, uuid) == 0 || strcasecmp(text, plain) == 0;
+}
+
+/* How well the selector fits: 0 not at all, 1 a part of the name, 2 the name, 3 it alone. */
+static int fit(const struct vk_physical *physical, const char *selector)
+{
+    if (is_number(selector))
+        return strtoul(selector, NULL, 10) == physical->index ? 3 : 0;
+    if (is_uuid(physical, selector))
+        return 3;
+    if (strcasecmp(physical->properties.deviceName, selector) == 0)
+        return 2;
+    return contains(physical->properties.deviceName, selector) ? 1 : 0;
+}
+
+static void list_devices(struct cr_text *text, const struct vk_physical *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        cr_text_printf(text, "%svulkan:%u (%s)", text->size > 0 ? ", " : "", list[i].index,
+                       list[i].properties.deviceName);
+}
+
+static int fail_unknown(const struct vk_physical *list, uint32_t count, const char *selector,
+                        struct cr_error *err)
+{
+    struct cr_text known = CR_TEXT_INIT;
+    list_devices(&known, list, count);
+    cr_fail(err, CR_ERR_NOT_FOUND, "no device \"vulkan:%s\"; there are: %s", selector,
+            known.size > 0 ? known.data : "none");
+    cr_text_finish(&known);
+    return CR_ERR_NOT_FOUND;
+}
+
+static int fail_ambiguous(const struct vk_physical *list, uint32_t count, const char *selector,
+                          int best, struct cr_error *err)
+{
+    struct cr_text matches = CR_TEXT_INIT;
+    for (uint32_t i = 0; i < count; i++)
+        if (fit(&list[i], selector) == best)
+            list_devices(&matches, &list[i], 1);
+    cr_fail(err, CR_ERR_NOT_FOUND, "\"vulkan:%s\" fits several devices: %s; name one by its number",
+            selector, matches.size > 0 ? matches.data : "");
+    cr_text_finish(&matches);
+    return CR_ERR_NOT_FOUND;
+}
+
+/* There is no real GPU, or none that could be used. */
+static int fail_no_gpu(const struct vk_physical *list, uint32_t count, struct cr_error *err)
+{
+    struct cr_text software = CR_TEXT_INIT;
+    int result = CR_ERR_NOT_FOUND;
+    for (uint32_t i = 0; i < count; i++)
+        if (vk_physical_software(&list[i]))
+            list_devices(&software, &list[i], 1);
+    if (count > 0 && rank(&list[0]) > 0)
+        result = cr_fail(err, CR_ERR_UNSUPPORTED, "no GPU that could be used: %s has %s",
+                         list[0].properties.deviceName, list[0].unusable);
+    else if (software.size > 0)
+        cr_fail(err, CR_ERR_NOT_FOUND,
+                "no GPU, only drivers that compute on the processor: %s; they are used when they "
+                "are named so",
+                software.data);
+    else
+        cr_fail(err, CR_ERR_NOT_FOUND, "no GPU: the Vulkan drivers on this machine find none");
+    cr_text_finish(&software);
+    return result;
+}
+
+static int choose_named(const struct vk_physical *list, uint32_t count, const char *selector,
+                        const struct vk_physical **chosen, struct cr_error *err)
+{
+    int best = 0, matches = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int how = fit(&list[i], selector);
+        if (how > best) {
+            best = how;
+            matches = 0;
+            *chosen = &list[i];
+        }
+        matches += how > 0 && how == best;
+    }
+    if (best == 0)
+        return fail_unknown(list, count, selector, err);
+    if (matches > 1)
+        return fail_ambiguous(list, count, selector, best, err);
+    if ((*chosen)->unusable[0] != '\0')
+        return cr_fail(err, CR_ERR_UNSUPPORTED, "vulkan:%u (%s) cannot be used: it has %s",
+                       (*chosen)->index, (*chosen)->properties.deviceName, (*chosen)->unusable);
+    return 0;
 }
 
 int vk_physical_choose(const struct vk_physical *list, uint32_t count, const char *selector,
                        const struct vk_physical **chosen, struct cr_error *err)
 {
-    *chosen = find(list, count, selector);
-    if (*chosen != NULL && (*chosen)->unusable[0] != '\0')
-        return cr_fail(err, CR_ERR_UNSUPPORTED, "vulkan:%u (%s) cannot be used: %s",
-                       (*chosen)->index, (*chosen)->properties.deviceName, (*chosen)->unusable);
-    if (*chosen != NULL)
-        return 0;
-    struct cr_text known = CR_TEXT_INIT;
-    for (uint32_t i = 0; i < count; i++)
-        cr_text_printf(&known, "%svulkan:%u (%s)", i > 0 ? ", " : "", i,
-                       list[i].properties.deviceName);
-    cr_fail(err, CR_ERR_NOT_FOUND,
-            selector[0] == '\0' ? "no GPU%s%s; by name there are: %s"
-                                : "no device \"vulkan%s%s\"; there are: %s",
-            selector[0] == '\0' ? "" : ":", selector, known.size > 0 ? known.data : "none");
-    cr_text_finish(&known);
-    return CR_ERR_NOT_FOUND;
-}
-
-void vk_physical_info(const struct vk_physical *physical, struct cr_device_info *info)
-{
-    char uuid[37];
-    uint64_t memory = 0;
-    for (uint32_t i = 0; i < physical->memory.memoryHeapCount; i++)
-        if ((physical->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
-            memory += physical->memory.memoryHeaps[i].size;
-    format_uuid(physical->id.deviceUUID, uuid);
-    info->flags = CR_DEVICE_GPU | (vk_physical_software(physical) ? CR_DEVICE_SOFTWARE : 0);
-    info->memory = memory;
-    snprintf(info->name, sizeof(info->name), "vulkan:%u", physical->index);
-    snprintf(info->title, sizeof(info->title), "%.127s", physical->properties.deviceName);
-    snprintf(info->driver, sizeof(info->driver), "%.60s %.60s", physical->vulkan12.driverName,
-             physical->vulkan12.driverInfo);
-    snprintf(info->detail, sizeof(info->detail), "uuid: %s\nVulkan %u.%u.%u, subgroups of %u", uuid,
-             VK_VERSION_MAJOR(physical->properties.apiVersion),
-             VK_VERSION_MINOR(physical->properties.apiVersion),
-             VK_VERSION_PATCH(physical->properties.apiVersion), physical->subgroup);
+    *chosen = NULL;
+    if (selector[0] != '\0')
+        return choose_named(list, count, selector, chosen, err);
+    for (uint32_t i = 0; i < count && *chosen == NULL; i++) /* the best ones come first */
+        if (rank(&list[i]) > 0 && list[i].unusable[0] == '\0')
+            *chosen = &list[i];
+    return *chosen != NULL ? 0 : fail_no_gpu(list, count, err);
 }

@@ -135,7 +135,8 @@ struct vk_physical {
     uint64_t max_buffer;          /* bytes */
     bool f16, dot, cooperative;   /* hardware features that variants may need */
     bool budget, fault, feedback; /* extensions that are there */
-    char unusable[128];           /* why it cannot be used; "" if it can */
+    char pci[32];                 /* "0000:03:00.0", or "" */
+    char unusable[128]; /* why it cannot be used, "no timeline semaphores"; "" if it can */
 };
 
 int vk_physical_list(struct vk_api *api, VkInstance instance, struct vk_physical *list,
@@ -143,8 +144,13 @@ int vk_physical_list(struct vk_api *api, VkInstance instance, struct vk_physical
 /* What follows "vulkan:": "", an index, a UUID, or part of a name. */
 int vk_physical_choose(const struct vk_physical *list, uint32_t count, const char *selector,
                        const struct vk_physical **chosen, struct cr_error *err);
+
+/* describe.c */
 void vk_physical_info(const struct vk_physical *physical, struct cr_device_info *info);
 bool vk_physical_software(const struct vk_physical *physical);
+void vk_physical_uuid(const struct vk_physical *physical, char text[37]);
+/* What a device lacks for a feature, "the driver lacks shaderFloat16"; NULL: nothing. */
+const char *vk_physical_lacks(const struct vk_physical *physical, enum vk_feature feature);
 
 /* ---- Memory (memory.c) ---- */
 
@@ -386,8 +392,11 @@ void vk_cache_save(struct vk *vk);
 
 /* ---- Variants (variants.c) ---- */
 
+extern const char *const vk_feature_names[VK_FEATURE_COUNT];
 /* Take away what $CRAYON_VULKAN_DISABLE names. */
 int vk_disable(uint32_t *features, struct cr_error *err);
+/* For each table of the family, the row that is taken and why better ones are not; lines. */
+void vk_explain(const struct vk *vk, const struct vk_family *family, struct cr_text *text);
 
 /* ---- The device (device.c) ---- */
 

@@ -11,6 +11,7 @@
 #define CRAYON_DEVICE_H
 
 #include <crayon/log.h>
+#include <crayon/memory.h>
 #include <crayon/tensor.h>
 
 #ifdef __cplusplus
@@ -63,6 +64,7 @@ struct cr_device_info {
 enum cr_device_flags {
     CR_DEVICE_SOFTWARE = 1, /* a GPU driver that computes on the CPU: used only when named */
     CR_DEVICE_GPU = 2,
+    CR_DEVICE_UNUSABLE = 4, /* it is there, but cannot be opened; `detail` says why (ABI 1.2) */
 };
 
 CR_API
@@ -100,6 +102,12 @@ int cr_device_get_limits(struct cr_device *device, struct cr_device_limits *limi
  */
 CR_API
 const char *cr_device_variant(struct cr_device *device, const struct cr_call *call);
+
+/* Which variants execute the operations of an open device, and why better ones do not: lines that
+ * are added to `text`; none from a device that has nothing to say. Since ABI 1.2. */
+CR_API
+int cr_device_explain(struct cr_device *device, struct cr_text *text,
+                      struct cr_error *err) CR_MUST_CHECK;
 
 /* Every device of every loaded plugin: `found` is called once for each. A plugin that cannot look
  * (no driver) says so in `unavailable` (may be NULL). */
@@ -297,6 +305,8 @@ struct cr_device_ops {
     void (*close)(void *state);
     /* Measure what crayon/device.h says; may be NULL. */
     int (*limits)(void *state, struct cr_device_limits *limits, struct cr_error *err);
+    /* What cr_device_explain() says; may be NULL. Since ABI 1.2. */
+    int (*explain)(const void *state, struct cr_text *text, struct cr_error *err);
 };
 
 #ifdef __cplusplus
