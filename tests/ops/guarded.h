@@ -21,8 +21,8 @@ const struct table *level_table(size_t level);
 
 /* The case at every level: results within the operation's bound of the reference, the same bits
  * with 1, 2 and 3 threads, in three runs and with all barriers, every byte outside the outputs
- * untouched. Outputs are full of NaN before. Finishes the case. A GPU driver runs a variant once,
- * at the first level that chooses it. */
+ * untouched. Outputs are full of NaN before. Finishes the case. On a Vulkan driver: at the first
+ * level, and at one that chooses another variant; some also with other barriers. */
 void check_case(struct cr_case *c);
 /* The same with every operand aligned to 64 bytes, which tensors of their own are. */
 void check_case_aligned(struct cr_case *c);

@@ -216,6 +216,8 @@ static void test_skipped_rows(void **state)
     static const int64_t m[] = {1, 2, 7, 16, 17, 40};
     for (size_t level = 0; level < count; level++)
         for (int i = 0; i < 6 * CR_WEIGHTS_COUNT; i++) {
+            if (test_vulkan() != NULL && ((size_t)i + level) % 5 != 0)
+                continue; /* all would take long to compile */
             const struct table *table = level_table(level);
             struct cr_case with, without;
             struct cr_linear_case shape = {.m = m[i % 6],

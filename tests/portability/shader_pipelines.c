@@ -433,6 +433,10 @@ static void submit_all(struct vk *vk)
             cr_case_finish(&c);
         }
     shipped_calls(submit_both, vk);
+    struct cr_device_limits limits = {.size = sizeof(limits)};
+    struct cr_error err = CR_ERROR_INIT;
+    if (vk_ops.limits(vk, &limits, &err) < 0)
+        PROBLEM("limits: %s\n", err.message);
 }
 
 static char device_name[256];
