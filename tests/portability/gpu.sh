@@ -7,7 +7,7 @@ needs_plugin
 use_installed_drivers
 
 "$top_builddir/crayon" devices >"$scratch/devices" 2>&1
-awk '/^vulkan:/ { name = $1 } /^    used  / && !/computes on the processor/ && name != "" { print name; name = "" }' \
+awk '/^vulkan:/ { name = $1 } /^    used  / && !/computes on the processor|never:/ && name != "" { print name; name = "" }' \
     "$scratch/devices" >"$scratch/gpus"
 [ -s "$scratch/gpus" ] || skip_all "there is no GPU: $(grep -A1 '^device-vulkan has' "$scratch/devices" | tail -n 1 | sed 's/^ *//')"
 
