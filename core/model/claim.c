@@ -13,6 +13,11 @@ int cr_claim_create(struct cr_claim **out, struct cr_model *model, struct cr_err
     return 0;
 }
 
+struct cr_model *cr_claim_model(const struct cr_claim *claim)
+{
+    return claim->model;
+}
+
 static void free_strings(char **strings, size_t count)
 {
     for (size_t i = 0; i < count; i++)

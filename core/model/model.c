@@ -319,7 +319,7 @@ int cr_model_open_file(struct cr_model **out, const char *path, const struct cr_
 
 /* ---- What nobody wanted ---- */
 
-void cr_model_warn_unclaimed(const struct cr_model *model)
+void cr_model_warn_unclaimed(const struct cr_model *model, const struct cr_log *log)
 {
     size_t count = 0, listed = 0;
     struct cr_text names = CR_TEXT_INIT;
@@ -334,7 +334,7 @@ void cr_model_warn_unclaimed(const struct cr_model *model)
         }
     }
     if (count > 0 && !names.failed)
-        cr_log_write(model->log, CR_LOG_WARNING, model->name,
+        cr_log_write(log, CR_LOG_WARNING, model->name,
                      "no stage uses %zu of the %zu tensors in %s: %s%s", count, model->count,
                      model->folder, names.data, count > listed ? ", ..." : "");
     cr_text_finish(&names);

@@ -32,12 +32,15 @@ struct cr_model {
 /* A model of the tensors of one safetensors file, whatever it is called. */
 int cr_model_open_file(struct cr_model **out, const char *path, const struct cr_log *log,
                        struct cr_error *err);
+/* What a claim is about. Borrowed. */
+struct cr_model *cr_claim_model(const struct cr_claim *claim);
+
 /* The tensor `name`; NULL: there is none. After cr_model_tensors(). */
 const struct cr_stored *cr_model_find(const struct cr_model *model, const char *name);
 
 /* A warning if there are tensors in the files of this model that nobody has loaded, in this process
  * and so far. For the end of opening a pipeline: before, the stages that want them may still come.
  */
-void cr_model_warn_unclaimed(const struct cr_model *model);
+void cr_model_warn_unclaimed(const struct cr_model *model, const struct cr_log *log);
 
 #endif

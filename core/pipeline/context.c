@@ -5,7 +5,9 @@
 
 #include <crayon/plugin.h>
 
+#include "model/model.h"
 #include "pipeline/check.h"
+#include "pipeline/models.h"
 #include "pipeline/run.h"
 #include "plugin/devices.h"
 #include "value/value.h"
@@ -122,6 +124,8 @@ int cr_context_load(struct cr_context *context, struct cr_claim *claim, struct c
     const struct cr_load_hooks hooks = {
         .user = context, .progress = load_progress, .cancelled = load_cancelled};
     int result = cr_context_device(context, &device, err);
+    if (result == 0)
+        result = cr_models_hold(context->run->pipeline, cr_claim_model(claim), err);
     return result == 0 ? cr_claim_load(claim, device, &hooks, err) : result;
 }
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/paths.h"
+#include "pipeline/models.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/run.h"
 
@@ -74,6 +75,7 @@ void cr_pipeline_destroy(struct cr_pipeline **pipeline)
         return;
     for (size_t i = 0; i < old->node_count; i++)
         cr_node_close(&old->nodes[i]);
+    cr_models_release(old);
     cr_devices_close(old);
     cr_names_finish(&old->input_names);
     cr_names_finish(&old->node_names);

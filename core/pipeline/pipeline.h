@@ -87,6 +87,7 @@ struct cr_pipeline {
     const char *device; /* of stages that name none; NULL: "auto" */
     struct cr_device_params device_params;
     struct cr_opened *devices;
+    struct cr_held_model *models; /* that open stages have loaded from */
 
     struct cr_layer layers[1 + CR_MAX_CHAIN]; /* --set; the file; what it extends; ... */
     size_t layer_count;

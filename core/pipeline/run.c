@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "pipeline/check.h"
+#include "pipeline/models.h"
 #include "pipeline/run.h"
 #include "value/value.h"
 
@@ -409,6 +410,8 @@ int cr_run_execute(struct cr_run *run, struct cr_error *err)
         return cr_fail(err, CR_ERR_ARGUMENT, "%s: no output is wanted", pipeline->name);
     plan(run);
     int result = execute(run, err);
+    if (result == 0)
+        cr_models_conclude(run->pipeline, run->hooks.log);
     unref_all(run->values, pipeline->source_count);
     return result;
 }

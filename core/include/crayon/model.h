@@ -11,10 +11,11 @@
  *
  * Nothing is fetched. An error names where it looked, what is needed there and the public name.
  *
- * Weights. Files are mapped and checked once a process, whoever opens them: the store is keyed by
- * file identity (device, inode, size, time) and counted. safetensors headers are read by a bounded
- * parser: at most 100 MB, 1 M tensors, rank 8; names unique; ranges tile the data without hole or
- * overlap; shape x dtype equals the range. A file that shrinks while it is mapped is an error.
+ * Weights. Files are opened and checked once a process, whoever asks for them: the store is keyed
+ * by file identity (device, inode, size, time) and counted. safetensors headers are read by a
+ * bounded parser: at most 100 MB, 1 M tensors, rank 8; names unique; ranges tile the data without
+ * hole or overlap; shape x dtype equals the range. A file that shrinks or changes while it is open
+ * is an error when it is loaded from.
  *
  * Claims. A stage lists the tensors that it needs with their shapes and wanted dtypes, all problems
  * come in one error, then everything is streamed to the device, converted and quantised on the way;
