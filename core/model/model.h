@@ -32,6 +32,7 @@ struct cr_model {
 /* A model of the tensors of one safetensors file, whatever it is called. */
 int cr_model_open_file(struct cr_model **out, const char *path, const struct cr_log *log,
                        struct cr_error *err);
+
 /* What a claim is about. Borrowed. */
 struct cr_model *cr_claim_model(const struct cr_claim *claim);
 

@@ -345,16 +345,22 @@ static void fail(struct stream *stream, const struct cr_error *err)
     atomic_store(&stream->stop, true);
 }
 
-static void call_hooks(struct stream *stream)
+static void look_whether_cancelled(struct stream *stream)
 {
     const struct cr_load_hooks *hooks = stream->hooks;
-    if (hooks != NULL && hooks->progress != NULL)
-        hooks->progress(hooks->user, (double)atomic_load(&stream->done) / (double)stream->elements);
     if (hooks != NULL && hooks->cancelled != NULL && hooks->cancelled(hooks->user)) {
         struct cr_error err = CR_ERROR_INIT;
         cr_fail(&err, CR_ERR_CANCELLED, "loading was cancelled");
         fail(stream, &err);
     }
+}
+
+static void call_hooks(struct stream *stream)
+{
+    const struct cr_load_hooks *hooks = stream->hooks;
+    if (hooks != NULL && hooks->progress != NULL)
+        hooks->progress(hooks->user, (double)atomic_load(&stream->done) / (double)stream->elements);
+    look_whether_cancelled(stream);
 }
 
 static void *work(void *argument)
@@ -416,6 +422,7 @@ static int run_workers(struct stream *stream, struct cr_error *err)
     if (result < 0)
         return result;
     workers[0].is_caller = true;
+    look_whether_cancelled(stream);
     for (; count < wanted; count++) {
         if (init_worker(&workers[count], stream, NULL) < 0)
             break;
