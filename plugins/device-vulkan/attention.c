@@ -153,7 +153,9 @@ static void plan_few(const struct vk *vk, struct plan *plan, uint32_t rows, bool
     plan->subgroup = subgroup;
     plan->rows = at_once;
     plan->threads = THREADS;
-    const uint32_t least = subgroup && vk_caps(vk)->subgroup > 32 ? vk_caps(vk)->subgroup : 32;
+    /* With few keys most lanes would have none; but a subgroup is taken whole. */
+    uint32_t least = vk_caps(vk)->subgroup > 0 ? vk_caps(vk)->subgroup : 32;
+    least = least < lanes ? lanes : least;
     while (plan->threads > least && plan->threads / 2 / lanes * BATCH >= plan->args.keys)
         plan->threads /= 2;
     plan->step = 2 * plan->threads / lanes * BATCH;

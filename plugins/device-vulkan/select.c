@@ -55,7 +55,10 @@ static void read_properties(struct vk_api *api, struct vk_physical *physical,
     physical->vulkan12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
     physical->maintenance3.pNext = &physical->id;
     physical->id.pNext = &physical->vulkan12;
-    void *next = &physical->maintenance3;
+    VkPhysicalDeviceSubgroupProperties operations = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+        .pNext = &physical->maintenance3};
+    void *next = &operations;
     if (has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         physical->subgroups.pNext = next;
         next = &physical->subgroups;
@@ -76,6 +79,8 @@ static void read_properties(struct vk_api *api, struct vk_physical *physical,
     if (has_pci)
         snprintf(physical->pci, sizeof(physical->pci), "%04x:%02x:%02x.%x", pci.pciDomain,
                  pci.pciBus, pci.pciDevice, pci.pciFunction);
+    if ((operations.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0)
+        physical->subgroup_operations = operations.supportedOperations;
     physical->max_buffer = physical->maintenance3.maxMemoryAllocationSize;
 #ifdef VK_KHR_maintenance4
     if (maintenance4.maxBufferSize > 0 && maintenance4.maxBufferSize < physical->max_buffer)
@@ -89,12 +94,17 @@ static void read_properties(struct vk_api *api, struct vk_physical *physical,
     physical->memory = memory.memoryProperties;
 }
 
-/* Lanes to ask for: full subgroups of a required size have to be there, else 0. */
+/* Lanes to ask for: full subgroups of a required size, and what shaders do with them, have to be
+ * there, else 0. */
 static uint32_t choose_subgroup(const struct vk_physical *physical,
                                 const VkPhysicalDeviceSubgroupSizeControlFeaturesEXT *control)
 {
     const VkPhysicalDeviceSubgroupSizeControlPropertiesEXT *sizes = &physical->subgroups;
-    if (!control->subgroupSizeControl || !control->computeFullSubgroups ||
+    const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                          VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                          VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    if ((physical->subgroup_operations & needed) != needed || !control->subgroupSizeControl ||
+        !control->computeFullSubgroups ||
         (sizes->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) == 0)
         return 0;
     uint32_t size = PREFERRED_SUBGROUP;

@@ -129,6 +129,7 @@ struct vk_physical {
     VkPhysicalDeviceVulkan12Properties vulkan12;
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceSubgroupSizeControlPropertiesEXT subgroups;
+    VkSubgroupFeatureFlags subgroup_operations; /* in compute shaders */
     VkPhysicalDeviceMemoryProperties memory;
     uint32_t timestamp_bits;      /* 0: no timestamps */
     uint32_t subgroup;            /* lanes that can be asked for in compute shaders; 0: none */
