@@ -216,13 +216,16 @@ static void load(struct verify_case *c)
     }
 }
 
-static void run(struct verify_case *c)
+/* `device`: named by the user; or NULL. */
+static void run(struct verify_case *c, const char *device)
 {
     load(c);
     if (c->json != NULL)
         check_case(c);
     if (verify_goes_on(c))
         check_train(c);
+    if (verify_goes_on(c) && device != NULL)
+        verify_need_device(c, device);
     if (verify_goes_on(c) && cr_json_get(c->json, "op") != NULL)
         verify_run_op(c);
     else if (verify_goes_on(c))
@@ -253,7 +256,7 @@ int cr_verify_case(struct cr_verified *out, struct cr_verify *verify, const char
     out->report = cr_report_create();
     c.no_memory = c.folder == NULL || out->report == NULL;
     if (!c.no_memory)
-        run(&c);
+        run(&c, device);
     conclude(&c);
     verify_files_close(&c);
     cJSON_Delete(c.json);

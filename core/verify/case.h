@@ -76,6 +76,9 @@ void verify_check_keys(struct verify_case *c, struct verify_place place, const c
  */
 struct verify_device *verify_device(struct verify_case *c, const char *name,
                                     struct verify_place where);
+/* The same for a device that the user names: it has to be there, whether or not the case uses it.
+ */
+void verify_need_device(struct verify_case *c, const char *name);
 void verify_devices_close(struct cr_verify *verify);
 
 /* ---- tensors.c, values.c ---- */

@@ -61,8 +61,8 @@ static void note_use(struct verify_case *c, const struct verify_device *device)
         c->used[c->used_count++] = device;
 }
 
-struct verify_device *verify_device(struct verify_case *c, const char *name,
-                                    struct verify_place where)
+static struct verify_device *find(struct verify_case *c, const char *name,
+                                  struct verify_place where)
 {
     struct verify_device *device = c->verify->devices;
     while (device != NULL && strcmp(device->asked, name) != 0)
@@ -71,13 +71,25 @@ struct verify_device *verify_device(struct verify_case *c, const char *name,
         c->no_memory = true;
         return NULL;
     }
-    if (device->device == NULL) {
-        verify_absent(c, where, "%s",
-                      device->reason != NULL ? device->reason : "the device does not open");
-        return NULL;
-    }
-    note_use(c, device);
+    if (device->device != NULL)
+        return device;
+    verify_absent(c, where, "%s",
+                  device->reason != NULL ? device->reason : "the device does not open");
+    return NULL;
+}
+
+struct verify_device *verify_device(struct verify_case *c, const char *name,
+                                    struct verify_place where)
+{
+    struct verify_device *device = find(c, name, where);
+    if (device != NULL)
+        note_use(c, device);
     return device;
+}
+
+void verify_need_device(struct verify_case *c, const char *name)
+{
+    (void)find(c, name, VERIFY_PLACE(NULL));
 }
 
 void verify_devices_close(struct cr_verify *verify)

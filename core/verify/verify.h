@@ -80,7 +80,8 @@ struct cr_verified {
     double seconds;
 };
 
-/* Run the case in the file `path` on `device` (NULL: "auto") with exact precision. What is wrong
+/* Run the case in the file `path` on `device` (NULL: "auto", where something computes) with exact
+ * precision. What is wrong
  * with the case is in the result; the function fails for want of memory and when it was cancelled
  * only. */
 CR_API

@@ -97,8 +97,12 @@ verify --device idle --device absent --device nonsense --threads 3 device.case.j
 ok "several devices, absent ones" eval '[ $status = 3 ] && [ ! -s "$err" ] && holds "$out" "device.case.json: could not run on absent
   device.case.json: device \"absent\": no driver was found" && holds "$out" "device.case.json: could not run on nonsense
   device.case.json: no device \"nonsense\"; there are: "'
-verify --device absent good
-ok "a case that computes nothing needs none" eval '[ $status = 0 ] && [ "$(head -n 1 "$out")" = "good/case.json: passed" ]'
+verify --device absent good/case.json
+ok "a device that is named has to be there" is 3 'good/case.json: could not run on absent
+  good/case.json: device "absent": no driver was found
+1 case: 0 passed, 0 failed, 1 could not run' ""
+verify --device idle good/case.json
+ok "whether or not the case computes" eval '[ $status = 0 ] && [ "$(head -n 1 "$out")" = "good/case.json: passed" ]'
 cat >wide.case.json <<'END'
 { "crayon-case": 1,
   "pipeline": { "crayon": 1, "stages": { "d": { "use": "test-device" }, "v": { "use": "test-values" } },
