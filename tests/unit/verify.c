@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Cases: every form of a value, every bound, every way to fail. A stage that hands its inputs on
  * makes the outputs. */
+#include <errno.h>
+
 #include <crayon/memory.h>
 #include <crayon/plugin.h>
 
@@ -606,6 +608,8 @@ static void test_faults(void **state)
                                                                             " \"mismatches\": "
                                                                             "0}}}");
     assert_true(sweep_faults(CR_FAULT_ALLOC, 0, attempt, NULL, NULL) > 50);
+    assert_true(sweep_faults(CR_FAULT_OPEN, EACCES, attempt, NULL, NULL) > 3);
+    assert_true(sweep_faults(CR_FAULT_READ, EIO, attempt, NULL, NULL) > 3);
 }
 
 int main(void)
