@@ -146,16 +146,20 @@ static void plan_vector(struct plan *plan, const struct vk *vk, bool subgroup)
     plan->size_count = 3;
 }
 
-/* An invocation for each element of y. */
+/* An invocation for each column of y, up to 16 rows of it. */
 static void plan_plain(struct plan *plan, const struct vk *vk)
 {
-    plan_loads(plan, vk, 32);
+    const int64_t rows = plan->push.rows;
+    const uint32_t x_rows = power_of_two(rows, VECTOR_ROWS);
+    plan_loads(plan, vk, 8);
     plan->plain = true;
     plan->shader = &vk_shader_linear_vector;
     plan->threads = VECTOR_THREADS;
-    plan->groups = (uint64_t)(plan->push.rows * divide_up(plan->push.columns, VECTOR_THREADS));
+    plan->groups =
+        (uint64_t)(divide_up(rows, x_rows) * divide_up(plan->push.columns, VECTOR_THREADS));
     plan->step = plan->push.depth;
-    plan->sizes[0] = plan->sizes[1] = plan->sizes[2] = 1;
+    plan->sizes[0] = x_rows;
+    plan->sizes[1] = plan->sizes[2] = 1;
     plan->size_count = 3;
 }
 

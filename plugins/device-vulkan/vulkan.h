@@ -22,7 +22,7 @@ struct vk; /* the device: vk.h has the inside, which kernels do not need */
 /* Features that a variant may need. $CRAYON_VULKAN_DISABLE switches them off by these names (commas
  * between). */
 #define VK_FEATURES(X)                                                                             \
-    X(SUBGROUP, "subgroup", "subgroup arithmetic with a required size and full subgroups")         \
+    X(SUBGROUP, "subgroup", "subgroup arithmetic and shuffles, of a required size, all full")      \
     X(VECTOR, "vector", "products of few rows that read the weights once")                         \
     X(TILE, "tile", "products and transposes in tiles of shared memory")                           \
     X(SPLIT, "split", "sums split over several groups where the grid is small")                    \
