@@ -93,7 +93,7 @@ export LSAN_OPTIONS
 run_program() {
     log=$scratch/log
     result=0
-    timeout 500 sh "$top_srcdir/tests/cmocka-tap.sh" "$top_builddir/tests/$1" >"$log" 2>&1 || result=$?
+    timeout 1500 sh "$top_srcdir/tests/cmocka-tap.sh" "$top_builddir/tests/$1" >"$log" 2>&1 || result=$?
     awk -v program="${1#*/}" -v number="$number" '
         /^1\.\.[0-9]+$/ { next }
         /^(not )?ok [0-9]+ - / {
