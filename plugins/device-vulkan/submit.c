@@ -12,13 +12,14 @@
 
 #include "vk.h"
 
-#define LIMIT 0.2          /* seconds of work in one submission */
-#define EARLY 0.0005       /* seconds of work that are worth handing to a device without any */
-#define POLL_EVERY 16      /* dispatches */
-#define LEAST_TIME 0.001   /* seconds of a submission from which rates are learnt */
-#define PATIENCE 30.0      /* seconds that a wait is given, beside what follows: */
-#define PATIENCE_FACTOR 50 /* times the estimate of what is in flight */
-#define FAREWELL 5.0       /* seconds that close() waits for a device that did not answer */
+#define LIMIT 0.2            /* seconds of work in one submission */
+#define EARLY 0.0005         /* seconds of work that are worth handing to a device without any */
+#define POLL_EVERY 16        /* dispatches */
+#define LEAST_TIME 0.001     /* seconds of a submission from which rates are learnt */
+#define PATIENCE 30.0        /* seconds that a wait is given, beside what follows: */
+#define PATIENCE_FACTOR 50   /* times the estimate of what is in flight */
+#define MOST_PATIENCE 3600.0 /* whatever the estimate says */
+#define FAREWELL 5.0         /* seconds that close() waits for a device that did not answer */
 
 double vk_seconds(void)
 {
@@ -295,7 +296,8 @@ static double deadline(const struct vk *vk, uint64_t value)
         if (slot->value > vk->queue.completed && slot->value <= value)
             estimate += slot->estimate;
     }
-    return vk->queue.patience + PATIENCE_FACTOR * estimate;
+    double seconds = vk->queue.patience + PATIENCE_FACTOR * estimate;
+    return seconds < MOST_PATIENCE ? seconds : MOST_PATIENCE;
 }
 
 bool vk_wait_briefly(struct vk *vk, double seconds)
