@@ -5,6 +5,7 @@
 . "$top_srcdir/tests/portability/vulkan-lib.sh"
 . "$top_srcdir/tests/golden/cases-lib.sh"
 needs_plugin
+in_full_run
 use_swiftshader
 cases vulkan:0
 plan

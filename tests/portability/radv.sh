@@ -6,7 +6,7 @@
 . "$top_srcdir/tests/portability/vulkan-lib.sh"
 icd=$(find_icd 'radeon_icd*.json')
 [ -n "$icd" ] || skip_all "RADV is not installed (Debian: mesa-vulkan-drivers)"
-[ -z "$SANITIZERS" ] || skip_all "nothing of ours is at work here that sanitizers could watch"
+in_full_run
 only_driver "$icd"
 
 # GCN 4 and 5, RDNA 1 and 2.

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154 # top_srcdir comes from tests/Makefile.inc
 . "$top_srcdir/tests/portability/vulkan-lib.sh"
 needs_plugin
+in_full_run
 use_lavapipe
 installed=
 for folder in /usr/share /usr/local/share /etc; do

@@ -14,6 +14,13 @@ skip_all() {
     exit
 }
 
+# in_full_run: a test that takes its time is left out where CRAYON_TEST_QUICK is set, as bootstrap does for
+# all but the first of its suites: neither the compiler nor a release makes a difference to a driver.
+in_full_run() {
+    [ -z "${CRAYON_TEST_QUICK:-}" ] || skip_all "left to the full run: CRAYON_TEST_QUICK is set"
+    [ -z "$SANITIZERS" ] || skip_all "left to the full run: sanitizers watch what lavapipe is given"
+}
+
 plan() {
     echo "1..$number"
 }
@@ -80,9 +87,10 @@ CRAYON_TEST_SWIFTSHADER names its vk_swiftshader_icd.json"
     export CRAYON_TEST_VULKAN
 }
 
-# What has to be right with every driver; under sanitizers, which take their time, once each.
+# What has to be right with every driver; under sanitizers, which take their time, and in
+# quick runs, once each.
 programs="golden/nf4_case ops/selftest ops/composed ops/chains"
-[ -n "$SANITIZERS" ] || programs="$programs ops/attention ops/cases ops/linear ops/numbers ops/quantize \
+[ -n "$SANITIZERS${CRAYON_TEST_QUICK:-}" ] || programs="$programs ops/attention ops/cases ops/linear ops/numbers ops/quantize \
     ops/units"
 
 # What drivers keep for themselves is not ours to free.
