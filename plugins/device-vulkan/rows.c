@@ -34,6 +34,8 @@ static int64_t row_width(const struct cr_operand *operand)
 
 /* ---- gather, embedding ---- */
 
+static const char no_row[] = "a number in rows is neither -1 nor that of a row of x";
+
 /* y[r] = x[rows[r]]; numbers from `least` to -1 give zeros. */
 static int gather_f32(struct vk *vk, const struct cr_call *call, int32_t least, const char *message,
                       struct cr_error *err)
@@ -72,7 +74,7 @@ static int gather_f32(struct vk *vk, const struct cr_call *call, int32_t least, 
 
 static int gather_rows(struct vk *vk, const struct cr_call *call, struct cr_error *err)
 {
-    return gather_f32(vk, call, -1, "a number in rows is neither -1 nor that of a row of x", err);
+    return gather_f32(vk, call, -1, no_row, err);
 }
 
 static double bits_of(const struct cr_operand *table)
@@ -123,8 +125,6 @@ static int embedding(struct vk *vk, const struct cr_call *call, struct cr_error 
 
 /* ---- scatter ---- */
 
-static const char scatter_message[] = "a number in rows is neither -1 nor that of a row of x";
-
 static int scatter_rows(struct vk *vk, const struct cr_call *call, struct cr_error *err)
 {
     const struct cr_operand *rows = &call->in[0], *src = &call->in[1], *x = &call->out[0];
@@ -144,7 +144,7 @@ static int scatter_rows(struct vk *vk, const struct cr_call *call, struct cr_err
     int result;
     if (elements == 0)
         return 0;
-    if ((result = vk_alarm(vk, call, scatter_message, &push.alarm, err)) < 0)
+    if ((result = vk_alarm(vk, call, no_row, &push.alarm, err)) < 0)
         return result;
     uint32_t unit = row_unit(vk, width, push.src, push.x);
     push.n = (uint32_t)(elements / (unit / 4));
@@ -191,7 +191,7 @@ static int scatter_add_rows(struct vk *vk, const struct cr_call *call, struct cr
     int result = 0;
     if (vk_elements(src) == 0)
         return 0;
-    if ((result = vk_alarm(vk, call, scatter_message, &push.alarm, err)) < 0)
+    if ((result = vk_alarm(vk, call, no_row, &push.alarm, err)) < 0)
         return result;
     uint32_t shares = shares_of(width, x->shape[0]);
     for (int64_t from = 0; from < count && result == 0; from += WALK) {

@@ -89,7 +89,7 @@ CRAYON_TEST_SWIFTSHADER names its vk_swiftshader_icd.json"
 
 # What has to be right with every driver; under sanitizers, which take their time, and in
 # quick runs, once each.
-programs="golden/nf4_case ops/selftest ops/composed ops/chains"
+programs="golden/nf4_case ops/selftest ops/composed ops/chains ops/errors"
 [ -n "$SANITIZERS${CRAYON_TEST_QUICK:-}" ] || programs="$programs ops/attention ops/cases ops/linear ops/numbers ops/quantize \
     ops/units"
 
