@@ -288,21 +288,43 @@ static void test_resizing(void **state)
         }
 }
 
+/* Rows so long that their places take more than 32 bits to find, made shorter and longer. */
+static void test_wide_resizing(void **state)
+{
+    (void)state;
+    static const int64_t widths[][2] = {{65537, 40000}, {40000, 65537}};
+    for (int64_t mode = 0; mode < 3; mode++)
+        for (size_t i = 0; i < COUNT(widths); i++)
+            for (int64_t axis = 2; axis < 4; axis++) {
+                struct cr_case c;
+                int64_t x[4] = {1, 1, 3, 3}, y[4] = {1, 1, 2, 2};
+                x[axis] = widths[i][0];
+                y[axis] = widths[i][1];
+                cr_case_init(&c, CR_OP_RESIZE, i, "axis %lld, %lld to %lld, mode %lld",
+                             (long long)axis, (long long)x[axis], (long long)y[axis],
+                             (long long)mode);
+                cr_case_in(&c, CR_DTYPE_F32, 4, x, CR_FILL_NORMAL);
+                cr_case_out(&c, CR_DTYPE_F32, 4, y, CR_FILL_ZERO);
+                c.call.ints[0] = mode;
+                check_case(&c);
+            }
+}
+
 int main(void)
 {
     static enum cr_op ops[CR_OP_COUNT];
-    struct CMUnitTest tests[CR_OP_COUNT + 11] = {
+    struct CMUnitTest tests[CR_OP_COUNT + 12] = {
         cmocka_unit_test(test_last_extent),    cmocka_unit_test(test_elements),
         cmocka_unit_test(test_permutations),   cmocka_unit_test(test_large_moves),
         cmocka_unit_test(test_many_rows),      cmocka_unit_test(test_selection),
         cmocka_unit_test(test_long_selection), cmocka_unit_test(test_long_norms),
         cmocka_unit_test(test_many_labels),    cmocka_unit_test(test_convolutions),
-        cmocka_unit_test(test_resizing),
+        cmocka_unit_test(test_resizing),       cmocka_unit_test(test_wide_resizing),
     };
     for (int i = 1; i < CR_OP_COUNT; i++) {
         ops[i] = (enum cr_op)i;
-        tests[10 + i] = (struct CMUnitTest){
+        tests[11 + i] = (struct CMUnitTest){
             .name = cr_op_name(ops[i]), .test_func = test_cases, .initial_state = &ops[i]};
     }
-    return _cmocka_run_group_tests("cases", tests, CR_OP_COUNT + 10, NULL, NULL);
+    return _cmocka_run_group_tests("cases", tests, CR_OP_COUNT + 11, NULL, NULL);
 }
