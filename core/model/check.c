@@ -71,7 +71,7 @@ static int know_parts(const struct cr_model *model, bool *known, struct cr_error
 {
     for (size_t i = 0; i < model->count; i++) {
         const char *name = model->tensors[i].tensor->name;
-        size_t length = known[i] ? 0 : cr_source_owner(name);
+        size_t length = known[i] ? 0 : cr_weight_source_owner(name);
         if (length == 0)
             continue;
         char *owner = cr_strndup(name, length);

@@ -38,7 +38,7 @@ bool cr_claim_matches(const char *pattern, const char *name);
 
 /* A run of elements of one source, and where it begins in the result. */
 struct cr_plan_part {
-    struct cr_source source;
+    struct cr_weight_source source;
     int64_t from, count, at;
 };
 

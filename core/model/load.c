@@ -35,7 +35,7 @@ static int write_offset(struct cr_tensor *tensor, float offset, struct cr_error 
 }
 
 /* The tables of a matrix that is saved doubly quantised. */
-static int write_tables(struct cr_tensor *tensor, const struct cr_source *source,
+static int write_tables(struct cr_tensor *tensor, const struct cr_weight_source *source,
                         struct cr_error *err)
 {
     size_t groups = (size_t)source->nested_absmax.tensor->bytes;
@@ -63,7 +63,7 @@ static int create_tensor(struct cr_tensor **tensor, struct cr_device *device,
 {
     int result = 0;
     for (size_t i = 0; i < plan->part_count && result == 0; i++)
-        result = cr_source_prepare(&plan->parts[i].source, err);
+        result = cr_weight_source_prepare(&plan->parts[i].source, err);
     if (result < 0)
         return result;
     if (plan->mode == CR_PLAN_DENSE)

@@ -85,7 +85,7 @@ static bool fit(struct cr_plan *plan, int rank, const int64_t *shape, int64_t el
 
 /* ---- Parts ---- */
 
-static int64_t row_elements(const struct cr_source *source)
+static int64_t row_elements(const struct cr_weight_source *source)
 {
     int64_t elements = 1;
     for (int i = 1; i < source->rank; i++)
@@ -116,7 +116,7 @@ static int find_parts(struct cr_plan *plan, const struct cr_model *model, int *r
         struct cr_plan_part *part = &plan->parts[i];
         struct cr_error why = CR_ERROR_INIT;
         int64_t here = 0;
-        int result = cr_source_find(&part->source, model, item->parts[i].name, &why);
+        int result = cr_weight_source_find(&part->source, model, item->parts[i].name, &why);
         if (result == CR_ERR_NOT_FOUND)
             cr_claim_problem(problems, "\"%s\" is missing", why.message);
         else if (result == CR_ERR_FORMAT || result == CR_ERR_LIMIT)
@@ -162,7 +162,7 @@ static int64_t block_of(enum cr_dtype dtype)
 }
 
 /* Can this source become the type? */
-static bool converts(const struct cr_source *source, enum cr_dtype dtype)
+static bool converts(const struct cr_weight_source *source, enum cr_dtype dtype)
 {
     if (source->kind != CR_SOURCE_DENSE)
         return is_quantized(dtype) || dtype == CR_DTYPE_F32 || dtype == CR_DTYPE_F16;
@@ -174,7 +174,7 @@ static bool converts(const struct cr_source *source, enum cr_dtype dtype)
 static bool choose_copy(struct cr_plan *plan, struct cr_claim_problems *problems)
 {
     enum cr_dtype dtype = plan->item->dtype;
-    enum cr_source_kind kind = dtype == CR_DTYPE_NF4 ? CR_SOURCE_NF4 : CR_SOURCE_Q8_0;
+    enum cr_weight_source_kind kind = dtype == CR_DTYPE_NF4 ? CR_SOURCE_NF4 : CR_SOURCE_Q8_0;
     int64_t block = block_of(dtype);
     size_t ready = 0;
     for (size_t i = 0; i < plan->part_count; i++)
@@ -213,7 +213,7 @@ static void choose_mode(struct cr_plan *plan, struct cr_claim_problems *problems
     for (size_t i = 0; i < plan->part_count; i++)
         if (!converts(&plan->parts[i].source, item->dtype)) {
             cr_claim_problem(problems, "\"%.200s\" is %s, which cannot become %s",
-                             item->parts[i].name, cr_source_type(&plan->parts[i].source),
+                             item->parts[i].name, cr_weight_source_type(&plan->parts[i].source),
                              cr_dtype_name(item->dtype));
             return;
         }
@@ -273,7 +273,7 @@ int cr_plan_make(struct cr_plan *plan, const struct cr_model *model,
 void cr_plan_finish(struct cr_plan *plan)
 {
     for (size_t i = 0; i < plan->part_count; i++)
-        cr_source_finish(&plan->parts[i].source);
+        cr_weight_source_finish(&plan->parts[i].source);
     cr_free(plan->parts);
     plan->parts = NULL;
     plan->part_count = 0;

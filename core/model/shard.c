@@ -111,9 +111,9 @@ static void make_plan(struct cr_save_job *job, const struct cr_save_params *para
     else
         plan_copy(job);
     job->part = (struct cr_plan_part){.count = job->plan.elements};
-    job->part.source = (struct cr_source){.kind = CR_SOURCE_DENSE,
-                                          .values = {job->stored.file, &job->raw},
-                                          .elements = job->plan.elements};
+    job->part.source = (struct cr_weight_source){.kind = CR_SOURCE_DENSE,
+                                                 .values = {job->stored.file, &job->raw},
+                                                 .elements = job->plan.elements};
     job->plan.item = &job->item;
     job->plan.parts = &job->part;
     job->plan.part_count = 1;

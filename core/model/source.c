@@ -28,14 +28,14 @@ const char *cr_model_shape(char text[CR_SHAPE_TEXT], int rank, const int64_t *sh
     return text;
 }
 
-const char *cr_source_type(const struct cr_source *source)
+const char *cr_weight_source_type(const struct cr_weight_source *source)
 {
     return source->kind == CR_SOURCE_NF4    ? "nf4"
            : source->kind == CR_SOURCE_Q8_0 ? "q8_0"
                                             : cr_st_dtype_name(source->values.tensor->dtype);
 }
 
-size_t cr_source_owner(const char *name)
+size_t cr_weight_source_owner(const char *name)
 {
     static const char *const suffixes[] = {
         CR_NF4_STATE,     ".absmax",           ".quant_map",
@@ -52,7 +52,7 @@ size_t cr_source_owner(const char *name)
 
 /* ---- Finding ---- */
 
-static bool count_elements(struct cr_source *source)
+static bool count_elements(struct cr_weight_source *source)
 {
     int64_t elements = 1;
     for (int i = 0; i < source->rank; i++) {
@@ -103,8 +103,8 @@ static int require_part(struct cr_stored *part, const struct cr_model *model, co
 }
 
 /* What the JSON says of the matrix. */
-static int read_state(struct cr_source *source, const char *text, size_t size, const char *name,
-                      struct cr_error *err)
+static int read_state(struct cr_weight_source *source, const char *text, size_t size,
+                      const char *name, struct cr_error *err)
 {
     struct cr_config *config = NULL;
     int result = cr_config_parse(&config, text, size, name, err);
@@ -137,7 +137,7 @@ static int read_state(struct cr_source *source, const char *text, size_t size, c
     return result;
 }
 
-static int load_state(struct cr_source *source, struct cr_error *err)
+static int load_state(struct cr_weight_source *source, struct cr_error *err)
 {
     const struct cr_st_tensor *tensor = source->state.tensor;
     if (tensor->dtype != CR_ST_U8 || tensor->bytes > MAX_STATE)
@@ -168,7 +168,7 @@ static int check_map(const struct cr_stored *map, struct cr_error *err)
     return result;
 }
 
-static int find_nf4(struct cr_source *source, const struct cr_model *model, const char *name,
+static int find_nf4(struct cr_weight_source *source, const struct cr_model *model, const char *name,
                     struct cr_error *err)
 {
     struct cr_stored map;
@@ -208,16 +208,16 @@ static int find_nf4(struct cr_source *source, const struct cr_model *model, cons
     return result;
 }
 
-static int find_q8_0(struct cr_source *source, const struct cr_model *model, const char *name,
-                     struct cr_error *err)
+static int find_q8_0(struct cr_weight_source *source, const struct cr_model *model,
+                     const char *name, struct cr_error *err)
 {
     source->kind = CR_SOURCE_Q8_0;
     return require_part(&source->scales, model, name, CR_Q8_0_SCALES, CR_ST_F16,
                         blocks_of(source->elements, CR_Q8_0_BLOCK), err);
 }
 
-int cr_source_find(struct cr_source *source, const struct cr_model *model, const char *name,
-                   struct cr_error *err)
+int cr_weight_source_find(struct cr_weight_source *source, const struct cr_model *model,
+                          const char *name, struct cr_error *err)
 {
     memset(source, 0, sizeof(*source));
     const struct cr_stored *stored = cr_model_find(model, name);
@@ -241,7 +241,7 @@ int cr_source_find(struct cr_source *source, const struct cr_model *model, const
     return result == 0 && scales.tensor != NULL ? find_q8_0(source, model, name, err) : result;
 }
 
-int cr_source_prepare(struct cr_source *source, struct cr_error *err)
+int cr_weight_source_prepare(struct cr_weight_source *source, struct cr_error *err)
 {
     if (!source->nested || source->tables != NULL)
         return 0;
@@ -257,7 +257,7 @@ int cr_source_prepare(struct cr_source *source, struct cr_error *err)
     return result;
 }
 
-void cr_source_finish(struct cr_source *source)
+void cr_weight_source_finish(struct cr_weight_source *source)
 {
     cr_free(source->tables);
     source->tables = NULL;
@@ -265,8 +265,8 @@ void cr_source_finish(struct cr_source *source)
 
 /* ---- Reading ---- */
 
-int cr_source_read_absmax(const struct cr_source *source, int64_t block, int64_t count, void *raw,
-                          float *out, struct cr_error *err)
+int cr_weight_source_read_absmax(const struct cr_weight_source *source, int64_t block,
+                                 int64_t count, void *raw, float *out, struct cr_error *err)
 {
     const struct cr_stored *scales = &source->scales;
     if (!source->nested)
@@ -284,7 +284,7 @@ int cr_source_read_absmax(const struct cr_source *source, int64_t block, int64_t
 }
 
 /* Codes, then what belongs to their blocks, in one scratch memory. */
-static int read_nf4(const struct cr_source *source, int64_t from, int64_t count, void *raw,
+static int read_nf4(const struct cr_weight_source *source, int64_t from, int64_t count, void *raw,
                     float *out, struct cr_error *err)
 {
     int64_t first = from / CR_NF4_BLOCK, last = (from + count + CR_NF4_BLOCK - 1) / CR_NF4_BLOCK;
@@ -295,14 +295,14 @@ static int read_nf4(const struct cr_source *source, int64_t from, int64_t count,
     int result = cr_weights_load(source->values.file, source->values.tensor, (uint64_t)start / 2,
                                  codes, bytes, err);
     if (result == 0)
-        result = cr_source_read_absmax(source, first, last - first, absmax + (last - first), absmax,
-                                       err);
+        result = cr_weight_source_read_absmax(source, first, last - first, absmax + (last - first),
+                                              absmax, err);
     if (result == 0)
         cr_dequantize_nf4(raw, from - start, count, absmax, out);
     return result;
 }
 
-static int read_q8_0(const struct cr_source *source, int64_t from, int64_t count, void *raw,
+static int read_q8_0(const struct cr_weight_source *source, int64_t from, int64_t count, void *raw,
                      float *out, struct cr_error *err)
 {
     int64_t first = from / CR_Q8_0_BLOCK, last = (from + count + CR_Q8_0_BLOCK - 1) / CR_Q8_0_BLOCK;
@@ -320,7 +320,7 @@ static int read_q8_0(const struct cr_source *source, int64_t from, int64_t count
 }
 
 /* The bytes of dense numbers, into `raw`. */
-static int read_raw(const struct cr_source *source, int64_t from, int64_t count, void *raw,
+static int read_raw(const struct cr_weight_source *source, int64_t from, int64_t count, void *raw,
                     struct cr_error *err)
 {
     size_t size = (size_t)cr_st_dtype_bits(source->values.tensor->dtype) / 8;
@@ -328,8 +328,8 @@ static int read_raw(const struct cr_source *source, int64_t from, int64_t count,
                            (size_t)count * size, err);
 }
 
-int cr_source_read_f32(const struct cr_source *source, int64_t from, int64_t count, void *raw,
-                       float *out, struct cr_error *err)
+int cr_weight_source_read_f32(const struct cr_weight_source *source, int64_t from, int64_t count,
+                              void *raw, float *out, struct cr_error *err)
 {
     enum cr_st_dtype dtype = source->values.tensor->dtype;
     if (source->kind == CR_SOURCE_NF4)
@@ -342,7 +342,7 @@ int cr_source_read_f32(const struct cr_source *source, int64_t from, int64_t cou
     return result;
 }
 
-static int convert(const struct cr_source *source, enum cr_dtype to, enum cr_st_dtype dtype,
+static int convert(const struct cr_weight_source *source, enum cr_dtype to, enum cr_st_dtype dtype,
                    int64_t from, const void *numbers, int64_t count, void *out,
                    struct cr_error *err)
 {
@@ -352,11 +352,11 @@ static int convert(const struct cr_source *source, enum cr_dtype to, enum cr_st_
     return cr_fail(err, CR_ERR_FORMAT,
                    "%s: number %lld of \"%.200s\" (%s) is out of the range of %s",
                    source->values.file->path, (long long)from + (long long)done,
-                   cr_source_name(source), cr_source_type(source), cr_dtype_name(to));
+                   cr_weight_source_name(source), cr_weight_source_type(source), cr_dtype_name(to));
 }
 
-int cr_source_read(const struct cr_source *source, enum cr_dtype dtype, int64_t from, int64_t count,
-                   void *raw, void *out, struct cr_error *err)
+int cr_weight_source_read(const struct cr_weight_source *source, enum cr_dtype dtype, int64_t from,
+                          int64_t count, void *raw, void *out, struct cr_error *err)
 {
     enum cr_st_dtype from_dtype = source->values.tensor->dtype;
     bool same = cr_numbers_same(from_dtype, dtype);
@@ -366,8 +366,9 @@ int cr_source_read(const struct cr_source *source, enum cr_dtype dtype, int64_t 
     return convert(source, dtype, from_dtype, from, raw, count, out, err);
 }
 
-int cr_source_narrow(const struct cr_source *source, enum cr_dtype dtype, int64_t from,
-                     const float *numbers, int64_t count, void *out, struct cr_error *err)
+int cr_weight_source_narrow(const struct cr_weight_source *source, enum cr_dtype dtype,
+                            int64_t from, const float *numbers, int64_t count, void *out,
+                            struct cr_error *err)
 {
     return convert(source, dtype, CR_ST_F32, from, numbers, count, out, err);
 }

@@ -135,16 +135,17 @@ static int load_dense(struct worker *worker, const struct piece *piece, struct c
     for (int64_t done = 0, step; done < piece->count && result == 0; done += step) {
         int64_t at = piece->from + done, more = 0;
         const struct cr_plan_part *part = part_at(plan, at, &more);
-        const struct cr_source *source = &part->source;
+        const struct cr_weight_source *source = &part->source;
         int64_t from = part->from + at - part->at;
         char *out = worker->out + (size_t)done * size;
         step = least(least(more, piece->count - done), CR_SOURCE_STRIP);
         if (source->kind == CR_SOURCE_DENSE) {
-            result = cr_source_read(source, dtype, from, step, worker->raw, out, err);
+            result = cr_weight_source_read(source, dtype, from, step, worker->raw, out, err);
         } else {
-            result = cr_source_read_f32(source, from, step, worker->raw, worker->strip, err);
+            result = cr_weight_source_read_f32(source, from, step, worker->raw, worker->strip, err);
             if (result == 0)
-                result = cr_source_narrow(source, dtype, from, worker->strip, step, out, err);
+                result =
+                    cr_weight_source_narrow(source, dtype, from, worker->strip, step, out, err);
         }
     }
     if (result == 0)
@@ -162,8 +163,8 @@ static int fill_strip(struct worker *worker, const struct cr_plan *plan, int64_t
         int64_t more = 0;
         const struct cr_plan_part *part = part_at(plan, at + done, &more);
         step = least(more, count - done);
-        result = cr_source_read_f32(&part->source, part->from + at + done - part->at, step,
-                                    worker->raw, worker->strip + done, err);
+        result = cr_weight_source_read_f32(&part->source, part->from + at + done - part->at, step,
+                                           worker->raw, worker->strip + done, err);
     }
     return result;
 }
@@ -178,7 +179,7 @@ static int not_finite(const struct worker *worker, const struct cr_plan *plan, i
     int64_t row = plan->shape[1], index = at + i;
     return cr_fail(err, CR_ERR_FORMAT,
                    "%s: \"%.200s\" holds %s at [%lld, %lld] of %s, which cannot be quantised",
-                   part->source.values.file->path, cr_source_name(&part->source),
+                   part->source.values.file->path, cr_weight_source_name(&part->source),
                    worker->strip[i] != worker->strip[i] ? "a NaN" : "an infinity",
                    (long long)(index / row), (long long)(index % row),
                    plan->part_count > 1 ? "the matrix that it is part of" : "the matrix");
@@ -238,7 +239,7 @@ static int copy_run(struct worker *worker, const struct cr_plan *plan,
                     const struct cr_plan_part *part, int64_t from, int64_t done, int64_t count,
                     struct cr_error *err)
 {
-    const struct cr_source *source = &part->source;
+    const struct cr_weight_source *source = &part->source;
     bool nf4 = source->kind == CR_SOURCE_NF4;
     int64_t block = nf4 ? CR_NF4_BLOCK : CR_Q8_0_BLOCK, blocks = (count + block - 1) / block;
     size_t bytes = (size_t)(nf4 ? (count + 1) / 2 : count);
@@ -248,8 +249,8 @@ static int copy_run(struct worker *worker, const struct cr_plan *plan,
     if (result < 0)
         return result;
     if (nf4 && !plan->nested)
-        return cr_source_read_absmax(source, from / block, blocks, worker->raw,
-                                     (float *)(void *)worker->scales + done / block, err);
+        return cr_weight_source_read_absmax(source, from / block, blocks, worker->raw,
+                                            (float *)(void *)worker->scales + done / block, err);
     size_t size = nf4 ? 1 : sizeof(uint16_t);
     return cr_weights_load(
         source->scales.file, source->scales.tensor, (uint64_t)(from / block) * size,
