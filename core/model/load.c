@@ -111,22 +111,16 @@ static int write_offsets(const struct loader *loader, struct cr_error *err)
 
 /* ---- All of it ---- */
 
-static int check_files(const struct cr_model *model, struct cr_error *err)
-{
-    int result = 0;
-    for (size_t i = 0; i < model->file_count && result == 0; i++)
-        result = cr_weights_check(model->files[i], err);
-    return result;
-}
-
 static int fill(struct loader *loader, const struct cr_claim *claim,
                 const struct cr_load_hooks *hooks, struct cr_error *err)
 {
-    int result = check_files(claim->model, err);
+    int result = cr_model_check_files(claim->model, err);
     if (result == 0)
         result = create_tensors(loader, err);
     if (result == 0)
         result = cr_stream_run(loader->targets, loader->count, hooks, err);
+    if (result == 0) /* not while it was read, either */
+        result = cr_model_check_files(claim->model, err);
     if (result == 0)
         result = write_offsets(loader, err);
     /* What a device notices late belongs to this load, and not to whatever comes next. */

@@ -128,6 +128,15 @@ static int open_file(struct cr_model *model, const char *name, struct cr_error *
     return result;
 }
 
+/* The file that an earlier shard is, under another name. */
+static bool is_open(const struct cr_model *model, size_t index)
+{
+    bool found = false;
+    for (size_t i = 0; i < index && !found; i++)
+        found = model->files[i] == model->files[index];
+    return found;
+}
+
 static int open_shards(struct cr_model *model, const struct cr_index *index, const char *path,
                        struct cr_error *err)
 {
@@ -144,19 +153,22 @@ static int open_shards(struct cr_model *model, const struct cr_index *index, con
     return 0;
 }
 
-/* All tensors of all files, as they come. */
+/* All tensors of all files, as they come; each once, though two links may lead to it. */
 static int collect(struct cr_model *model, struct cr_error *err)
 {
     size_t count = 0;
     for (size_t i = 0; i < model->file_count; i++)
-        count += model->files[i]->header->count;
+        count += is_open(model, i) ? 0 : model->files[i]->header->count;
     model->tensors = cr_calloc(count, sizeof(*model->tensors));
     if (model->tensors == NULL)
         return cr_fail_memory(err, count * sizeof(*model->tensors));
-    for (size_t i = 0; i < model->file_count; i++)
-        for (size_t j = 0; j < model->files[i]->header->count; j++)
+    for (size_t i = 0; i < model->file_count; i++) {
+        const struct cr_safetensors *header = model->files[i]->header;
+        bool again = is_open(model, i);
+        for (size_t j = 0; j < header->count && !again; j++)
             model->tensors[model->count++] =
-                (struct cr_stored){model->files[i], &model->files[i]->header->tensors[j]};
+                (struct cr_stored){model->files[i], &header->tensors[j]};
+    }
     if (count > 1)
         qsort(model->tensors, count, sizeof(*model->tensors), compare);
     return 0;
@@ -283,6 +295,14 @@ bool cr_model_has(struct cr_model *model, const char *name)
 {
     size_t count;
     return cr_model_tensors(model, &count, NULL) == 0 && cr_model_find(model, name) != NULL;
+}
+
+int cr_model_check_files(const struct cr_model *model, struct cr_error *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < model->file_count && result == 0; i++)
+        result = cr_weights_check(model->files[i], err);
+    return result;
 }
 
 /* ---- A file alone ---- */

@@ -39,6 +39,9 @@ struct cr_model *cr_claim_model(const struct cr_claim *claim);
 /* The tensor `name`; NULL: there is none. After cr_model_tensors(). */
 const struct cr_stored *cr_model_find(const struct cr_model *model, const char *name);
 
+/* Are the weight files still what was checked? */
+int cr_model_check_files(const struct cr_model *model, struct cr_error *err);
+
 /* A warning if there are tensors in the files of this model that nobody has loaded, in this process
  * and so far. For the end of opening a pipeline: before, the stages that want them may still come.
  */

@@ -311,6 +311,8 @@ static void sync_folder(const char *path)
 static int fill_folder(struct saver *saver, const char *target, struct cr_error *err)
 {
     int result = save_shards(saver, err);
+    if (result == 0) /* a download that went on meanwhile, say */
+        result = cr_model_check_files(saver->model, err);
     if (result == 0)
         result = save_index(saver, err);
     if (result == 0)

@@ -52,15 +52,20 @@ size_t cr_weight_source_owner(const char *name)
 
 /* ---- Finding ---- */
 
+/* Nor may the other extents of an empty tensor, such as [0, N, N], make more than can be counted:
+ * the elements of a row are counted, too. */
 static bool count_elements(struct cr_weight_source *source)
 {
     int64_t elements = 1;
+    bool empty = false;
     for (int i = 0; i < source->rank; i++) {
-        if (source->shape[i] != 0 && elements > INT64_MAX / 64 / source->shape[i])
+        int64_t extent = source->shape[i];
+        empty = empty || extent == 0;
+        if (extent != 0 && elements > INT64_MAX / 64 / extent)
             return false;
-        elements *= source->shape[i];
+        elements *= extent != 0 ? extent : 1;
     }
-    source->elements = elements;
+    source->elements = empty ? 0 : elements;
     return true;
 }
 

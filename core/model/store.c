@@ -92,7 +92,8 @@ static int find_or_create(struct cr_weights **out, int fd, const char *path, str
 int cr_weights_open(struct cr_weights **out, const char *path, struct cr_error *err)
 {
     *out = NULL;
-    int fd = cr_io_open(path, O_RDONLY, 0);
+    /* Opening a FIFO would wait for a writer otherwise, before it can be seen that it is one. */
+    int fd = cr_io_open(path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0)
         return cr_fail_errno(err, errno, "%s: cannot open", path);
     pthread_mutex_lock(&lock);

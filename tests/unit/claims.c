@@ -195,9 +195,13 @@ static void matches_shapes(void **state)
 {
     (void)state;
     const struct weight weights[] = {
-        {"conv", "U8", 4, {6, 3, 2, 2}, NULL},  {"row", "U8", 2, {1, 12}, NULL},
-        {"point", "U8", 4, {5, 1, 1, 1}, NULL}, {"one", "U8", 2, {1, 1}, NULL},
+        {"conv", "U8", 4, {6, 3, 2, 2}, NULL},
+        {"row", "U8", 2, {1, 12}, NULL},
+        {"point", "U8", 4, {5, 1, 1, 1}, NULL},
+        {"one", "U8", 2, {1, 1}, NULL},
         {"mid", "U8", 4, {1, 4, 1, 3}, NULL},
+        {"vast", "U8", 3, {0, INT64_C(1) << 50, INT64_C(1) << 50}, NULL},
+        {"none", "U8", 2, {0, 7}, NULL},
     };
     static const struct {
         const char *name;
@@ -226,6 +230,9 @@ static void matches_shapes(void **state)
         {"one", 1, {2}, {0}, false},
         {"mid", 2, {4, 3}, {4, 3}, true},
         {"mid", 3, {-1, -1, -1}, {4, 1, 3}, true},
+        {"vast", 3, {-1, -1, -1}, {0}, false},
+        {"vast", 1, {0}, {0}, false},
+        {"none", 2, {0, 7}, {0, 7}, true},
     };
     struct cr_model *model = make_model("shapes", weights, COUNT(weights));
     for (size_t i = 0; i < COUNT(cases); i++) {

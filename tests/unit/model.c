@@ -189,6 +189,26 @@ static void reads_shards(void **state)
     cr_model_unref(&model);
 }
 
+/* Two names, one file: each tensor is there once. */
+static void reads_a_shard_with_two_names_once(void **state)
+{
+    (void)state;
+    struct cr_error err = CR_ERROR_INIT;
+    size_t count = 0;
+    weights_folder("twice");
+    const struct weight weights[] = {{"a", "F32", 1, {2}, NULL}, {"b", "U8", 1, {1}, NULL}};
+    write_weights(scratch("twice/one.safetensors"), weights, 2);
+    assert_int_equal(link(scratch("twice/one.safetensors"), scratch("twice/two.safetensors")), 0);
+    write_test_text(scratch("twice/model.safetensors.index.json"),
+                    "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}");
+    struct cr_model *model = open_model(scratch("twice"));
+    assert_int_equal(cr_model_tensors(model, &count, &err), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(cr_model_tensor(model, 0).name, "a");
+    assert_string_equal(cr_model_tensor(model, 1).name, "b");
+    cr_model_unref(&model);
+}
+
 static void refuses_a_bad_index(void **state)
 {
     (void)state;
@@ -256,6 +276,15 @@ static void opens_a_file_once(void **state)
     cr_weights_unref(&changed);
     assert_int_equal(cr_weights_open(&first, "/dev/null", &err), CR_ERR_IO);
     assert_string_equal(err.message, "/dev/null: is no regular file; weights are read from one");
+    assert_int_equal(mkfifo(scratch("fifo"), 0600), 0); /* without anybody who writes to it */
+    alarm(60);
+    assert_int_equal(cr_weights_open(&first, scratch("fifo"), &err), CR_ERR_IO);
+    alarm(0);
+    assert_non_null(strstr(err.message, "/fifo: is no regular file"));
+    assert_int_equal(cr_weights_open(&first, scratch(""), &err), CR_ERR_IO);
+    write_test_text(scratch("empty"), "");
+    assert_int_equal(cr_weights_open(&first, scratch("empty"), &err), CR_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "/empty: 0 bytes are no safetensors file"));
 }
 
 struct heard {
@@ -332,6 +361,7 @@ int main(void)
         cmocka_unit_test(says_where_it_looked),
         cmocka_unit_test(names_missing_files),
         cmocka_unit_test(reads_shards),
+        cmocka_unit_test(reads_a_shard_with_two_names_once),
         cmocka_unit_test(refuses_a_bad_index),
         cmocka_unit_test(opens_a_file_once),
         cmocka_unit_test(warns_of_what_nobody_wants),
