@@ -19,7 +19,7 @@ struct distance {
     double difference, reference; /* sums of squares */
     double largest;
     double mismatches;
-    bool has_nan;
+    bool has_nan, wants_nan;
 };
 
 static void set_problem(struct verify_case *c, struct cr_compared *compared, const char *format,
@@ -59,7 +59,8 @@ static void judge(struct verify_case *c, struct cr_compared *compared,
         [CR_BOUND_MISMATCHES] = distance->mismatches,
     };
     if (distance->has_nan) {
-        set_problem(c, compared, "there is a NaN in it");
+        set_problem(c, compared, "there is a NaN in %s",
+                    distance->wants_nan ? "what is expected" : "it");
         return;
     }
     compared->compared = compared->passed = true;
@@ -118,7 +119,10 @@ static double number_at(const struct numbers *numbers, size_t index)
 
 static void add_pair(struct distance *distance, double got, double wanted)
 {
+    distance->wants_nan = distance->wants_nan || isnan(wanted);
     distance->has_nan = distance->has_nan || isnan(got) || isnan(wanted);
+    if (got == wanted && isinf(wanted)) /* beside it every difference would be small */
+        return;
     distance->reference += wanted * wanted;
     if (got == wanted)
         return;

@@ -81,6 +81,8 @@ static const struct cr_plugin plugin = {
 
 #define NAN_BITS "\0\0\xc0\x7f"
 #define ONE_BITS "\0\0\x80\x3f"
+#define TWO_BITS "\0\0\0\x40"
+#define INF_BITS "\0\0\x80\x7f"
 
 /* A safetensors file from its header and data. */
 static void write_tensors(const char *name, const char *header, const void *data, size_t bytes)
@@ -247,6 +249,27 @@ static void test_bounds(void **state)
           "failed\ntensor: relative inf > 1e+09");
 }
 
+/* An infinity in both is no difference, and no excuse for others. */
+static void test_infinities(void **state)
+{
+    (void)state;
+    static const char floats[] = INF_BITS ONE_BITS INF_BITS TWO_BITS ONE_BITS TWO_BITS;
+    write_tensors("high.safetensors",
+                  "{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]},"
+                  " \"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [8, 16]},"
+                  " \"c\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [16, 24]}}",
+                  floats, 24);
+#define HIGH(name) "\"high.safetensors#" name "\""
+    check("tensor", HIGH("a"), HIGH("a"), "\"relative\": 0, \"absolute\": 0", "passed");
+    check("tensor", HIGH("a"), HIGH("b"), "\"relative\": 0.49",
+          "failed\ntensor: relative 0.5 > 0.49");
+    check("tensor", HIGH("a"), HIGH("b"), "\"absolute\": 0.9", "failed\ntensor: absolute 1 > 0.9");
+    check("tensor", HIGH("c"), HIGH("b"), "\"absolute\": 1e30",
+          "failed\ntensor: absolute inf > 1e+30");
+    check("tensor", HIGH("b"), HIGH("c"), "\"relative\": 1e30",
+          "failed\ntensor: relative inf > 1e+30");
+}
+
 static void test_devices(void **state)
 {
     (void)state;
@@ -288,7 +311,7 @@ static void test_tensors(void **state)
     check("tensor", "\"floats.safetensors#bad\"", "[1, 1]", "\"mismatches\": 9",
           "failed\ntensor: there is a NaN in it");
     check("tensor", "[1, 1]", "\"floats.safetensors#bad\"", "\"absolute\": 9",
-          "failed\ntensor: there is a NaN in it");
+          "failed\ntensor: there is a NaN in what is expected");
 }
 
 static void test_malformed_tensors(void **state)
@@ -617,10 +640,21 @@ int main(void)
     sweep_cjson();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_bounds), TEST(test_devices), TEST(test_tensors),   TEST(test_malformed_tensors),
-        TEST(test_texts),  TEST(test_images),  TEST(test_panoptic),  TEST(test_tokens),
-        TEST(test_keys),   TEST(test_stages),  TEST(test_pipelines), TEST(test_ops),
-        TEST(test_find),   TEST(test_faults),
+        TEST(test_bounds),
+        TEST(test_infinities),
+        TEST(test_devices),
+        TEST(test_tensors),
+        TEST(test_malformed_tensors),
+        TEST(test_texts),
+        TEST(test_images),
+        TEST(test_panoptic),
+        TEST(test_tokens),
+        TEST(test_keys),
+        TEST(test_stages),
+        TEST(test_pipelines),
+        TEST(test_ops),
+        TEST(test_find),
+        TEST(test_faults),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }
