@@ -253,7 +253,194 @@ static void over_rows(struct maker *m)
     end(m);
 }
 
+/* ---- Elements ---- */
+
+/* Activations of a language model, of a vision transformer and of a mask decoder. */
+static const int64_t activations[][2] = {{1, 4096},    {1225, 4096}, {1, 14336}, {1225, 14336},
+                                         {1226, 1024}, {14400, 256}, {100, 134}};
+
+static void elements(struct maker *m)
+{
+    for (int op = CR_OP_ADD; op <= CR_OP_SILU_MUL; op++)
+        for (size_t s = 0; s < sizeof(activations) / sizeof(activations[0]); s++) {
+            const int64_t rows = activations[s][0], columns = activations[s][1];
+            const bool broadcast = op == CR_OP_ADD || op == CR_OP_MUL;
+            /* the other operand: as large, a row, a column */
+            for (int kind = 0; kind < (broadcast ? 3 : 1); kind++) {
+                begin(m, (enum cr_op)op);
+                IN(m, F32, rows, columns);
+                if (broadcast || op == CR_OP_SILU_MUL)
+                    IN(m, F32, kind == 1 ? 1 : rows, kind == 2 ? 1 : columns);
+                OUT(m, F32, rows, columns);
+                m->call.reals[0] = 0.125;
+                end(m);
+            }
+        }
+}
+
+static void casts(struct maker *m)
+{
+    static const enum cr_dtype dtypes[] = {CR_DTYPE_F32, CR_DTYPE_F16, CR_DTYPE_I32, CR_DTYPE_U8};
+    for (int from = 0; from < 4; from++)
+        for (int to = 0; to < 4; to++)
+            for (int64_t columns = 133; columns <= 1024; columns += 891) {
+                begin(m, CR_OP_CAST);
+                m->call.in[m->call.inputs++] = operand(dtypes[from], false, SHAPE(1225, columns));
+                m->call.out[m->call.outputs++] = operand(dtypes[to], false, SHAPE(1225, columns));
+                end(m);
+            }
+    for (int to = 0; to < 4; to++) {
+        begin(m, CR_OP_FILL);
+        m->call.out[m->call.outputs++] = operand(dtypes[to], false, SHAPE(1225, 4096));
+        m->call.reals[0] = 1;
+        end(m);
+    }
+}
+
+/* ---- Layout ---- */
+
+static const struct move {
+    enum cr_op op;
+    int64_t x[4], y[4], ints[4];
+} moves[] = {
+    /* heads of a projection and back; a picture as rows and back; windows */
+    {CR_OP_PERMUTE, {1, 1225, 32, 128}, {1, 32, 1225, 128}, {0, 2, 1, 3}},
+    {CR_OP_PERMUTE, {1, 32, 1225, 128}, {1, 1225, 32, 128}, {0, 2, 1, 3}},
+    {CR_OP_PERMUTE, {1, 16, 1226, 64}, {1, 16, 64, 1226}, {0, 1, 3, 2}},
+    {CR_OP_PERMUTE, {1, 256, 120, 120}, {1, 120, 120, 256}, {0, 2, 3, 1}},
+    {CR_OP_PERMUTE, {1, 120, 120, 256}, {1, 256, 120, 120}, {0, 3, 1, 2}},
+    {CR_OP_PERMUTE, {8, 12, 8, 2304}, {8, 8, 12, 2304}, {0, 2, 1, 3}},
+    /* q, k and v of one projection; all but the first row; queries */
+    {CR_OP_SLICE, {1, 1, 1225, 6144}, {1, 1, 1225, 1024}, {0, 0, 0, 4096}},
+    {CR_OP_SLICE, {1, 1, 1226, 1024}, {1, 1, 1225, 1024}, {0, 0, 1, 0}},
+    {CR_OP_SLICE, {1, 1, 100, 134}, {1, 1, 100, 133}, {0, 0, 0, 0}},
+    /* whole windows, shifted windows */
+    {CR_OP_PAD, {1, 120, 123, 192}, {1, 120, 132, 192}, {0, 0, 0, 0}},
+    {CR_OP_PAD, {1, 3, 480, 487}, {1, 3, 512, 512}, {0, 0, 16, 12}},
+    {CR_OP_ROLL, {1, 96, 96, 192}, {1, 96, 96, 192}, {0, 90, 90, 0}},
+};
+
+static void layouts(struct maker *m)
+{
+    static const enum cr_dtype dtypes[] = {CR_DTYPE_F32, CR_DTYPE_F16, CR_DTYPE_U8};
+    for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++)
+        for (size_t d = 0; d < sizeof(dtypes) / sizeof(dtypes[0]); d++) {
+            begin(m, moves[i].op);
+            m->call.in[m->call.inputs++] = operand(dtypes[d], false, 4, moves[i].x);
+            m->call.out[m->call.outputs++] = operand(dtypes[d], false, 4, moves[i].y);
+            memcpy(m->call.ints, moves[i].ints, sizeof(moves[i].ints));
+            end(m);
+        }
+    /* a class token or text before the rows of a picture; features side by side */
+    for (int64_t axis = 0; axis < 2; axis++) {
+        begin(m, CR_OP_CONCAT);
+        IN(m, F32, axis == 0 ? 1 : 1225, axis == 0 ? 1024 : 257);
+        IN(m, F32, 1225, 1024);
+        OUT(m, F32, axis == 0 ? 1226 : 1225, axis == 0 ? 1024 : 1281);
+        m->call.ints[0] = axis;
+        end(m);
+    }
+}
+
+static void listed_rows(struct maker *m)
+{
+    begin(m, CR_OP_GATHER_ROWS);
+    IN(m, F32, 1500, 4096);
+    IN(m, I32, 1225);
+    OUT(m, F32, 1225, 4096);
+    end(m);
+    for (int op = CR_OP_SCATTER_ROWS; op <= CR_OP_SCATTER_ADD_ROWS; op++) {
+        begin(m, (enum cr_op)op);
+        IN(m, I32, 1225);
+        IN(m, F32, 1225, 4096);
+        OUT(m, F32, 1500, 4096);
+        end(m);
+    }
+}
+
+/* ---- Sums ---- */
+
+static void sums(struct maker *m)
+{
+    for (int op = CR_OP_SUM; op <= CR_OP_SUM_SQUARES; op++)
+        for (size_t s = 0; s < sizeof(activations) / sizeof(activations[0]); s++) {
+            begin(m, (enum cr_op)op);
+            IN(m, F32, activations[s][0], activations[s][1]);
+            OUT(m, F32, activations[s][0], 1);
+            end(m);
+        }
+    begin(m, CR_OP_GROUP_NORM);
+    IN(m, F32, 1, 256, 120, 120);
+    IN(m, F32, 256);
+    IN(m, F32, 256);
+    OUT(m, F32, 1, 256, 120, 120);
+    m->call.ints[0] = 32;
+    m->call.reals[0] = 1e-5;
+    end(m);
+}
+
+/* ---- Quantisation and training ---- */
+
+static void quantisations(struct maker *m)
+{
+    for (size_t w = 2; w < sizeof(weights) / sizeof(weights[0]); w++) {
+        begin(m, CR_OP_QUANTIZE);
+        IN(m, F32, 14336, 4096);
+        m->call.out[m->call.outputs++] =
+            operand(weights[w].dtype, weights[w].nested, SHAPE(14336, 4096));
+        m->call.ints[0] = weights[w].nested;
+        end(m);
+        for (int half = 0; half < 2; half++) {
+            begin(m, CR_OP_DEQUANTIZE);
+            add_weights(m, &weights[w], 14336, 4096);
+            if (half != 0)
+                OUT(m, F16, 14336, 4096);
+            else
+                OUT(m, F32, 14336, 4096);
+            end(m);
+        }
+    }
+}
+
+static void training(struct maker *m)
+{
+    for (size_t w = 0; w < sizeof(weights) / sizeof(weights[0]); w++) {
+        begin(m, CR_OP_LINEAR_CROSS_ENTROPY);
+        IN(m, F32, 1500, 4096);
+        add_weights(m, &weights[w], 92544, 4096);
+        IN(m, I32, 1500);
+        OUT(m, F32, 1);
+        end(m);
+    }
+    begin(m, CR_OP_ADAMW_STEP);
+    IN(m, F32, 64, 4096);
+    for (int i = 0; i < 3; i++)
+        OUT(m, F32, 64, 4096);
+    m->call.ints[0] = 1;
+    memcpy(m->call.reals, (double[]){1e-4, 0.9, 0.999, 1e-8, 0.01}, 5 * sizeof(double));
+    end(m);
+    begin(m, CR_OP_GRAD_NORM);
+    IN(m, F32, 64, 4096);
+    IN(m, F32, 4096, 64);
+    OUT(m, F32, 1);
+    end(m);
+}
+
 /* ---- Pictures ---- */
+
+static void resizes(struct maker *m)
+{
+    static const int64_t sizes[][5] = {
+        {100, 120, 120, 490, 490}, {1024, 37, 37, 35, 35}, {256, 60, 60, 120, 120}};
+    for (int64_t mode = 0; mode < 3; mode++)
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+            begin(m, CR_OP_RESIZE);
+            IN(m, F32, 1, sizes[s][0], sizes[s][1], sizes[s][2]);
+            OUT(m, F32, 1, sizes[s][0], sizes[s][3], sizes[s][4]);
+            m->call.ints[0] = mode;
+            end(m);
+        }
+}
 
 static void pictures(struct maker *m)
 {
@@ -298,5 +485,13 @@ void shipped_calls(void (*each)(void *user, const struct cr_call *call), void *u
     batched_products(&m);
     attentions(&m);
     over_rows(&m);
+    elements(&m);
+    casts(&m);
+    layouts(&m);
+    listed_rows(&m);
+    sums(&m);
+    quantisations(&m);
+    training(&m);
+    resizes(&m);
     pictures(&m);
 }
