@@ -175,3 +175,21 @@ AC_DEFUN([CRAYON_GLSLC_EXTENSION], [
          AC_DEFINE([HAVE_GLSLC_$2], [1], [Does glslc know $1?])],
         [AC_MSG_RESULT([no])])
 ])
+
+# CRAYON_CXX: does the C++ compiler make C++17? $have_cxx; warnings that it knows in CXX_WARN_FLAGS.
+AC_DEFUN([CRAYON_CXX], [
+    AC_LANG_PUSH([C++])
+    crayon_saved_cxxflags=$CXXFLAGS
+    CXXFLAGS="$crayon_saved_cxxflags -std=c++17"
+    AC_MSG_CHECKING([whether $CXX makes C++17])
+    AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[@%:@include <string_view>]], [[return std::string_view("").size();]])],
+                      [have_cxx=yes], [have_cxx=no])
+    AC_MSG_RESULT([$have_cxx])
+    CXXFLAGS=$crayon_saved_cxxflags
+    AS_IF([test "x$crayon_sanitizers" != x],
+          [CXXFLAGS="$CXXFLAGS -fsanitize=$crayon_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all"])
+    CXX_WARN_FLAGS="-Wall -Wextra"
+    AS_IF([test "x$enable_werror" = xyes], [CXX_WARN_FLAGS="$CXX_WARN_FLAGS -Werror"])
+    AC_SUBST([CXX_WARN_FLAGS])
+    AC_LANG_POP([C++])
+])

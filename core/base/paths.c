@@ -134,7 +134,7 @@ char *cr_path_source_tree(void)
     return text;
 }
 
-char *cr_path_data(const char *name)
+char *cr_data_path(const char *name)
 {
     char *path = find_in(cr_path_build_tree(), name);
     if (path == NULL)

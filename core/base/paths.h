@@ -13,10 +13,6 @@ char *cr_path_build_tree(void);
 /* The source folder of that build tree, or NULL. */
 char *cr_path_source_tree(void);
 
-/* A file that belongs to the toolkit ("fonts/DejaVuSans.ttf", "pipelines/objects.json"): from the
- * build tree, its source folder, or the installed data folder, whichever has it first. */
-char *cr_path_data(const char *name);
-
 /* $XDG_CACHE_HOME/crayon and $XDG_DATA_HOME/crayon with the usual defaults; relative values are
  * ignored. NULL for a privileged process, whose environment is not trusted. */
 char *cr_path_user_cache(void);

@@ -252,8 +252,14 @@ static bool print_json(const struct run *run, const struct cr_run *done, double 
             cr_json_quote(&json, cr_run_device(done, i));
         else
             cr_text_add(&json, "null");
-        cr_text_printf(&json, ",\"open_seconds\":%.6f,\"run_seconds\":%.6f}", time.open_seconds,
+        cr_text_printf(&json, ",\"open_seconds\":%.6f,\"run_seconds\":%.6f", time.open_seconds,
                        time.run_seconds);
+        for (size_t j = 0; j < cr_run_figures(done, i); j++) {
+            struct cr_figure figure = cr_run_figure(done, i, j);
+            cr_text_printf(&json, ",\"%s\":%.*f", figure.name,
+                           figure.value == (double)(int64_t)figure.value ? 0 : 6, figure.value);
+        }
+        cr_text_add(&json, "}");
     }
     cr_text_printf(&json, "],\"seconds\":%.6f}\n", seconds);
     return print_text(&json);

@@ -48,7 +48,7 @@ static int font_failure(struct cr_error *err, FT_Error code, const char *what)
 
 static int load(struct cr_font *font, const char *name, struct cr_error *err)
 {
-    char *path = cr_path_data(name);
+    char *path = cr_data_path(name);
     if (path == NULL)
         return cr_fail(err, CR_ERR_NOT_FOUND,
                        "%s is missing; it lies in the build tree or in %s, where \"make install\" "

@@ -12,6 +12,11 @@
 #include "plugin/devices.h"
 #include "value/value.h"
 
+void cr_context_figure(struct cr_context *context, const char *name, double value)
+{
+    cr_run_add_figure(context->run, name, value);
+}
+
 /* ---- Ports ---- */
 
 static size_t input_port(const struct cr_node *node, const char *name)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <crayon/file.h>
+
 #include "base/io.h"
 #include "base/paths.h"
 #include "pipeline/pipeline.h"
@@ -22,7 +24,7 @@ static char *locate(const char *folder, const char *name)
     char *installed = NULL;
     for (size_t i = 0; i < 2 && installed == NULL; i++) {
         char *relative = cr_asprintf("pipelines/%s%s", name, endings[i]);
-        installed = relative == NULL ? NULL : cr_path_data(relative);
+        installed = relative == NULL ? NULL : cr_data_path(relative);
         cr_free(relative);
     }
     if (installed == NULL)

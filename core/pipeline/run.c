@@ -7,6 +7,7 @@
 #include "pipeline/check.h"
 #include "pipeline/models.h"
 #include "pipeline/run.h"
+#include "tensor/device.h"
 #include "value/value.h"
 
 /* ---- The object ---- */
@@ -34,6 +35,7 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->uses = allocate(run, pipeline->source_count, sizeof(*run->uses), &failed);
     run->times = allocate(run, pipeline->node_count, sizeof(*run->times), &failed);
     run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
+    run->figures = allocate(run, pipeline->node_count, sizeof(*run->figures), &failed);
     if (failed) {
         cr_arena_finish(&run->arena);
         cr_free(run);
@@ -139,6 +141,30 @@ struct cr_stage_time cr_run_time(const struct cr_run *run, size_t index)
 {
     assert(index < run->time_count);
     return run->times[index];
+}
+
+size_t cr_run_figures(const struct cr_run *run, size_t index)
+{
+    assert(index < run->time_count);
+    return run->figures[index].count;
+}
+
+struct cr_figure cr_run_figure(const struct cr_run *run, size_t index, size_t figure)
+{
+    assert(figure < cr_run_figures(run, index));
+    return run->figures[index].items[figure];
+}
+
+void cr_run_add_figure(struct cr_run *run, const char *name, double value)
+{
+    struct cr_figures *figures = &run->figures[run->time_count];
+    size_t at = 0;
+    while (at < figures->count && strcmp(figures->items[at].name, name) != 0)
+        at++;
+    if (at == sizeof(figures->items) / sizeof(figures->items[0]))
+        return;
+    figures->items[at] = (struct cr_figure){name, value};
+    figures->count += at == figures->count;
 }
 
 const char *cr_run_device(const struct cr_run *run, size_t index)
@@ -349,11 +375,23 @@ static void let_go(struct cr_run *run, const struct cr_node *node)
     }
 }
 
+static void add_peak(struct cr_run *run, const struct cr_node *node)
+{
+    struct cr_device_memory memory;
+    if (node->opened == NULL)
+        return;
+    cr_device_get_memory(node->opened->device, &memory);
+    cr_run_add_figure(run, "device_peak_bytes", (double)memory.peak);
+}
+
 static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_error *err)
 {
     if (run->hooks.cancel != NULL && *run->hooks.cancel != 0)
         return cr_fail(err, CR_ERR_CANCELLED, "cancelled before it started");
     double start = seconds();
+    run->figures[run->time_count].count = 0;
+    if (node->opened != NULL)
+        cr_device_reset_peak(node->opened->device);
     report_progress(run, node, 0);
     int result = open_node(run, node, err);
     if (result < 0)
@@ -365,6 +403,7 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     if (result < 0)
         return result;
     report_progress(run, node, 1);
+    add_peak(run, node);
     run->devices[run->time_count] = node->opened != NULL ? node->opened->name : NULL;
     run->times[run->time_count++] =
         (struct cr_stage_time){node->name, opened - start, seconds() - opened};

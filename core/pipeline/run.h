@@ -5,6 +5,12 @@
 
 #include "pipeline/pipeline.h"
 
+/* What a stage told of its run. */
+struct cr_figures {
+    size_t count;
+    struct cr_figure items[8];
+};
+
 struct cr_run {
     struct cr_pipeline *pipeline;
     struct cr_arena arena;       /* of the arrays below, each with an entry for ... */
@@ -16,6 +22,7 @@ struct cr_run {
     size_t *uses;                /* ... a source: wires and wanted outputs that wait for it */
     struct cr_stage_time *times; /* ... a node that ran */
     const char **devices;        /* ... a node that ran: the name of its device, or NULL */
+    struct cr_figures *figures;  /* ... a node that ran */
     size_t time_count;
     struct cr_run_hooks hooks;
     uint64_t seed;
@@ -37,6 +44,10 @@ struct cr_context {
  * successful run all wanted outputs are there and as declared. */
 int cr_context_open(struct cr_context *context, struct cr_error *err);
 int cr_context_run(struct cr_context *context, struct cr_error *err);
+
+/* Note a figure of the stage that runs; the last one of a name counts, those beyond the eighth are
+ * dropped. */
+void cr_run_add_figure(struct cr_run *run, const char *name, double value);
 
 /* Close the stage if it is open. */
 void cr_node_close(struct cr_node *node);

@@ -143,6 +143,24 @@ int cr_op_kv_append(struct cr_tensor *cache, const struct cr_tensor *x, const in
     return result;
 }
 
+int cr_op_kv_append_rows(struct cr_tensor *cache, const struct cr_tensor *x,
+                         const struct cr_tensor *rows, struct cr_error *err)
+{
+    struct cr_builder b;
+    cr_build(&b, CR_OP_KV_APPEND, err);
+    cr_build_in(&b, "x", x, CR_F32);
+    cr_build_rank(&b, "x", x, 4, 4);
+    cr_build_rank(&b, "cache", cache, 4, 4);
+    cr_build_in_place(&b, "cache", cache, CR_F32 | CR_F16);
+    cr_build_in(&b, "rows", rows, CR_I32);
+    if (!cr_build_ok(&b))
+        return cr_build_end(&b);
+    cr_build_shape(&b, "cache", cache, 4, (int64_t[]){1, x->shape[2], -1, x->shape[3]});
+    cr_build_shape(&b, "rows", rows, 2, x->shape);
+    b.call.ints[0] = 1;
+    return cr_build_submit(&b);
+}
+
 int cr_op_ms_deform_attn(struct cr_tensor **y, const struct cr_tensor *value, const int64_t *shapes,
                          int levels, const struct cr_tensor *locations,
                          const struct cr_tensor *weights, struct cr_error *err)

@@ -66,6 +66,11 @@ static void drain(struct cr_device *device)
         device->ops->free(device->state, buffer->memory);
         cr_free(buffer);
     }
+    while (device->spare != NULL) {
+        struct cr_tensor *tensor = device->spare;
+        device->spare = tensor->next;
+        cr_free(tensor);
+    }
 }
 
 void cr_device_unref(struct cr_device **device)
@@ -111,7 +116,30 @@ static void buffer_release(struct cr_buffer *buffer)
     cr_device_unref(&device);
 }
 
-static const struct cr_buffer_ops buffer_ops = {.read = buffer_read, .release = buffer_release};
+static struct cr_tensor *take_tensor(struct cr_buffer *buffer)
+{
+    struct cr_device *device = buffer->device;
+    pthread_mutex_lock(&device->lock);
+    struct cr_tensor *tensor = device->spare;
+    if (tensor != NULL)
+        device->spare = tensor->next;
+    pthread_mutex_unlock(&device->lock);
+    return tensor;
+}
+
+static void keep_tensor(struct cr_buffer *buffer, struct cr_tensor *tensor)
+{
+    struct cr_device *device = buffer->device;
+    pthread_mutex_lock(&device->lock);
+    tensor->next = device->spare;
+    device->spare = tensor;
+    pthread_mutex_unlock(&device->lock);
+}
+
+static const struct cr_buffer_ops buffer_ops = {.read = buffer_read,
+                                                .release = buffer_release,
+                                                .take_tensor = take_tensor,
+                                                .keep_tensor = keep_tensor};
 
 /* The smallest pooled buffer that fits without much waste, or NULL. */
 static struct cr_buffer *take_pooled(struct cr_device *device, size_t bytes)
@@ -254,6 +282,13 @@ const char *cr_device_watched(struct cr_device *device, enum cr_op *op)
     return device->watched_variant;
 }
 
+void cr_device_reset_peak(struct cr_device *device)
+{
+    pthread_mutex_lock(&device->lock);
+    device->figures.peak = device->figures.used;
+    pthread_mutex_unlock(&device->lock);
+}
+
 int cr_device_trim(struct cr_device *device, struct cr_error *err)
 {
     int result = cr_device_finish(device, err);
@@ -268,6 +303,11 @@ void cr_device_get_info(const struct cr_device *device, struct cr_device_info *i
     memset(info, 0, sizeof(*info));
     info->size = sizeof(*info);
     device->ops->info(device->state, info);
+}
+
+enum cr_precision cr_device_precision(const struct cr_device *device)
+{
+    return device->params.precision;
 }
 
 int cr_device_get_limits(struct cr_device *device, struct cr_device_limits *limits,

@@ -15,8 +15,9 @@ struct cr_device {
     const struct cr_device_ops *ops;
     void *state;
     struct cr_device_params params;
-    pthread_mutex_t lock;   /* around ops, the pool and the figures */
-    struct cr_buffer *pool; /* free buffers, the smallest first */
+    pthread_mutex_t lock;    /* around ops, the pool and the figures */
+    struct cr_buffer *pool;  /* free buffers, the smallest first */
+    struct cr_tensor *spare; /* structs of tensors that are gone */
     struct cr_device_memory figures;
     bool watched; /* note what is submitted: cr_device_watch() */
     int watched_op;
@@ -45,6 +46,9 @@ void cr_device_watch(struct cr_device *device, bool watched);
 /* The operation (0: none) and the variant ("": it has no name) of the last call that was noted. */
 CR_API
 const char *cr_device_watched(struct cr_device *device, enum cr_op *op);
+/* From now on count the peak of the memory from what is used now. */
+CR_API
+void cr_device_reset_peak(struct cr_device *device);
 /* Wait for everything, then give the memory that no tensor holds back to the device. */
 CR_API
 int cr_device_trim(struct cr_device *device, struct cr_error *err) CR_MUST_CHECK;

@@ -14,6 +14,10 @@ struct cr_buffer_ops {
     int (*read)(struct cr_buffer *buffer, uint64_t offset, void *data, size_t bytes,
                 struct cr_error *err);
     void (*release)(struct cr_buffer *buffer); /* gives the memory back and frees the struct */
+    /* Where tensor structs wait between uses, so that a loop over the same shapes allocates
+     * nothing: NULL if none waits; both may be NULL. */
+    struct cr_tensor *(*take_tensor)(struct cr_buffer *buffer);
+    void (*keep_tensor)(struct cr_buffer *buffer, struct cr_tensor *tensor);
 };
 
 struct cr_buffer {
@@ -37,6 +41,7 @@ struct cr_tensor {
     uint64_t scales;
     uint64_t nested; /* 0: not doubly quantised */
     uint64_t nested_map;
+    struct cr_tensor *next; /* while it waits for its next use */
 };
 
 /* A tensor around a buffer (takes the caller's reference, also when it fails). The other members

@@ -102,13 +102,24 @@ int cr_shape_elements(int rank, const int64_t *shape, int64_t *elements, struct 
     return 0;
 }
 
+/* Zeroed. */
+static struct cr_tensor *new_tensor(struct cr_buffer *buffer)
+{
+    struct cr_tensor *tensor =
+        buffer->ops->take_tensor != NULL ? buffer->ops->take_tensor(buffer) : NULL;
+    if (tensor == NULL)
+        return cr_calloc(1, sizeof(*tensor));
+    memset(tensor, 0, sizeof(*tensor));
+    return tensor;
+}
+
 int cr_tensor_wrap(struct cr_tensor **out, enum cr_dtype dtype, int rank, const int64_t *shape,
                    struct cr_buffer *buffer, struct cr_error *err)
 {
     *out = NULL;
     int64_t elements = 0;
     int result = cr_shape_elements(rank, shape, &elements, err);
-    struct cr_tensor *tensor = result < 0 ? NULL : cr_calloc(1, sizeof(*tensor));
+    struct cr_tensor *tensor = result < 0 ? NULL : new_tensor(buffer);
     if (tensor == NULL) {
         cr_buffer_unref(&buffer);
         return result < 0 ? result : cr_fail_memory(err, sizeof(*tensor));
@@ -159,8 +170,12 @@ void cr_tensor_unref(struct cr_tensor **tensor)
     *tensor = NULL;
     if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) > 1)
         return;
-    cr_buffer_unref(&old->buffer);
-    cr_free(old);
+    struct cr_buffer *buffer = old->buffer;
+    if (buffer->ops->keep_tensor != NULL)
+        buffer->ops->keep_tensor(buffer, old);
+    else
+        cr_free(old);
+    cr_buffer_unref(&buffer);
 }
 
 enum cr_dtype cr_tensor_dtype(const struct cr_tensor *tensor)

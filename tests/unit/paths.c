@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include <crayon/file.h>
 #include <crayon/memory.h>
 
 #include "base/paths.h"
@@ -93,10 +94,10 @@ static void knows_the_build_tree(void **state)
 
     char expected[4096];
     snprintf(expected, sizeof(expected), "%s/core/crayon.map", real_source);
-    assert_path("source file", cr_path_data("core/crayon.map"), expected);
+    assert_path("source file", cr_data_path("core/crayon.map"), expected);
     snprintf(expected, sizeof(expected), "%s/Makefile", real_build);
-    assert_path("built file", cr_path_data("Makefile"), expected);
-    assert_path("no file", cr_path_data("core/no-such-file"), NULL);
+    assert_path("built file", cr_data_path("Makefile"), expected);
+    assert_path("no file", cr_data_path("core/no-such-file"), NULL);
     free(real_build);
     free(real_source);
 }
@@ -105,8 +106,8 @@ static void knows_the_build_tree(void **state)
 static int find_data(void *user, struct cr_error *err)
 {
     (void)user, (void)err;
-    cr_free(cr_path_data("core/crayon.map"));
-    cr_free(cr_path_data("core/no-such-file"));
+    cr_free(cr_data_path("core/crayon.map"));
+    cr_free(cr_data_path("core/no-such-file"));
     return 0;
 }
 

@@ -69,6 +69,9 @@ enum cr_device_flags {
 
 CR_API
 void cr_device_get_info(const struct cr_device *device, struct cr_device_info *info);
+/* What it was opened with. (since ABI 1.2) */
+CR_API
+enum cr_precision cr_device_precision(const struct cr_device *device);
 
 /* Wait until everything recorded so far is done. */
 CR_API

@@ -25,6 +25,12 @@ CR_API
 int cr_file_write(const char *path, const void *data, size_t size,
                   struct cr_error *err) CR_MUST_CHECK;
 
+/* A file that belongs to the toolkit ("pipelines/templates/collavo-demo.json"): from the build tree
+ * when the library runs from one, else where it is installed. A new string, freed with cr_free();
+ * NULL when there is none of that name (or no memory). (since ABI 1.2) */
+CR_API
+char *cr_data_path(const char *name);
+
 /* ---- The user's cache (since ABI 1.2) ---- */
 
 /* Where `name` ("vulkan/gpu.pipelines") lies in the user's cache, $XDG_CACHE_HOME/crayon or

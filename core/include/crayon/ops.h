@@ -177,6 +177,13 @@ CR_API
 int cr_op_kv_append(struct cr_tensor *cache, const struct cr_tensor *x, const int32_t *at,
                     const int32_t *rows, struct cr_error *err) CR_MUST_CHECK;
 
+/* The same for a shared cache [1,Hkv,R,d] and rows i32 [B,L] on the device, which are not checked on
+ * the host: a row that the cache does not have is passed over. For loops that give the same rows to
+ * every layer. (since ABI 1.2) */
+CR_API
+int cr_op_kv_append_rows(struct cr_tensor *cache, const struct cr_tensor *x,
+                         const struct cr_tensor *rows, struct cr_error *err) CR_MUST_CHECK;
+
 /* value[B,S,H,d] f32 with S = sum of h w over the levels; shapes i64 pairs (h, w) on the host,
  * `levels` <= 8 of them; locations f32 [B*Q, H, levels*points, 2] (x, y in 0..1) with rank 4,
  * weights f32 [B*Q, H, levels*points] of rank 3; y[B,Q,H*d]: sum over levels and points of weight x

@@ -155,6 +155,18 @@ struct cr_stage_time cr_run_time(const struct cr_run *run, size_t index);
 CR_API
 const char *cr_run_device(const struct cr_run *run, size_t index);
 
+/* What a stage tells of its run beside the time: "tokens_per_second"; and, of stages on a device,
+ * "device_peak_bytes", the most memory that was used there meanwhile, by all stages together.
+ * (since 1.2) */
+struct cr_figure {
+    const char *name;
+    double value;
+};
+CR_API
+size_t cr_run_figures(const struct cr_run *run, size_t index);
+CR_API
+struct cr_figure cr_run_figure(const struct cr_run *run, size_t index, size_t figure);
+
 #ifdef __cplusplus
 }
 #endif
