@@ -46,22 +46,27 @@ struct cr_json_token {
 struct cr_json_reader;
 
 /* Read from memory (borrowed). `name` stands in errors: "NAME:LINE:COLUMN: ...". */
+CR_API
 int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t size,
                           const char *name, struct cr_error *err);
 /* Count lines from another number than 1; before the first token. */
+CR_API
 void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line);
 /* Read a file piece by piece. */
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err);
+CR_API
 void cr_json_reader_destroy(struct cr_json_reader **reader);
 
 /* The next token. CR_ERR_FORMAT with the place when the text is not JSON; CR_ERR_LIMIT beyond the
  * limits on depth and strings. Keys are not compared with each other. */
+CR_API
 int cr_json_next(struct cr_json_reader *reader, struct cr_json_token *token, struct cr_error *err);
 /* Pass over the rest of the value whose first token is `token`. */
 int cr_json_skip(struct cr_json_reader *reader, const struct cr_json_token *token,
                  struct cr_error *err);
 /* Where the last token began, for errors about what it says: fills "NAME:LINE:COLUMN: <message>".
  */
+CR_API
 int cr_json_fail(const struct cr_json_reader *reader, struct cr_error *err, const char *format, ...)
     CR_PRINTF(3, 4);
 

@@ -92,7 +92,8 @@ static int copy_item(struct cr_value *to, size_t at, const struct cr_value *from
         cr_value_set_panoptic(to, at, cr_value_panoptic(from, index));
         return 0;
     case CR_TYPE_TEXT:
-        return cr_value_set_text(to, at, cr_value_text(from, index), err);
+        return cr_value_set_text_bytes(to, at, cr_value_text(from, index),
+                                       cr_value_text_size(from, index), err);
     case CR_TYPE_TOKENS: {
         const int32_t *ids = cr_value_tokens(from, index, &count);
         return cr_value_set_tokens(to, at, ids, count, err);

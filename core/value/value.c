@@ -12,10 +12,15 @@ struct token_list {
     size_t count;
 };
 
+struct text {
+    char *bytes; /* with a NUL behind them; NULL: the null item */
+    size_t size;
+};
+
 union item {
     struct cr_image *image;
     struct cr_panoptic *panoptic;
-    char *text;
+    struct text text;
     struct token_list tokens;
 };
 
@@ -104,7 +109,7 @@ static void item_finish(enum cr_type type, union item *item)
     else if (type == CR_TYPE_PANOPTIC)
         cr_panoptic_unref(&item->panoptic);
     else if (type == CR_TYPE_TEXT)
-        cr_free(item->text);
+        cr_free(item->text.bytes);
     else if (type == CR_TYPE_TOKENS)
         cr_free(item->tokens.ids);
 }
@@ -175,10 +180,20 @@ void cr_value_set_panoptic(struct cr_value *value, size_t index, const struct cr
 
 int cr_value_set_text(struct cr_value *value, size_t index, const char *text, struct cr_error *err)
 {
+    return cr_value_set_text_bytes(value, index, text, text == NULL ? 0 : strlen(text), err);
+}
+
+int cr_value_set_text_bytes(struct cr_value *value, size_t index, const char *text, size_t size,
+                            struct cr_error *err)
+{
     char *copy = NULL;
-    if (text != NULL && (copy = cr_strdup(text)) == NULL)
-        return cr_fail_memory(err, strlen(text) + 1);
-    claim(value, CR_TYPE_TEXT, index)->text = copy;
+    if (text != NULL) {
+        if (size == SIZE_MAX || (copy = cr_malloc(size + 1)) == NULL)
+            return cr_fail_memory(err, size);
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+    }
+    claim(value, CR_TYPE_TEXT, index)->text = (struct text){copy, size};
     return 0;
 }
 
@@ -212,7 +227,12 @@ const struct cr_panoptic *cr_value_panoptic(const struct cr_value *value, size_t
 
 const char *cr_value_text(const struct cr_value *value, size_t index)
 {
-    return look(value, CR_TYPE_TEXT, index)->text;
+    return look(value, CR_TYPE_TEXT, index)->text.bytes;
+}
+
+size_t cr_value_text_size(const struct cr_value *value, size_t index)
+{
+    return look(value, CR_TYPE_TEXT, index)->text.size;
 }
 
 const int32_t *cr_value_tokens(const struct cr_value *value, size_t index, size_t *count)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* tokenizer-sentencepiece: texts to tokens, and back. */
-#include <string.h>
-
 #include <crayon/memory.h>
 
 #include "tokenizer.h"
@@ -48,13 +46,15 @@ static void stage_close(void *state)
     cr_model_unref(&stage->model);
 }
 
-static int encode_item(const struct tokenizer_stage *stage, const char *text,
+static int encode_item(const struct tokenizer_stage *stage, const struct cr_value *texts,
                        struct cr_value *tokens, size_t item, struct cr_error *err)
 {
+    const char *text = cr_value_text(texts, item);
     struct token_list list = {.ids = NULL};
     int result = stage->begin ? token_list_add(&list, stage->begin_id, err) : 0;
     if (result == 0 && text != NULL)
-        result = tokenizer_encode(stage->tokenizer, text, strlen(text), &list, err);
+        result =
+            tokenizer_encode(stage->tokenizer, text, cr_value_text_size(texts, item), &list, err);
     if (result == 0)
         result = cr_value_set_tokens(tokens, item, list.ids, list.count, err);
     cr_free(list.ids);
@@ -69,7 +69,7 @@ static int decode_item(const struct tokenizer_stage *stage, const struct cr_valu
     const int32_t *ids = cr_value_tokens(tokens, item, &count);
     int result = tokenizer_decode(stage->tokenizer, ids, count, &text, &size, err);
     if (result == 0)
-        result = cr_value_set_text(texts, item, text, err);
+        result = cr_value_set_text_bytes(texts, item, text, size, err);
     cr_free(text);
     return result;
 }
@@ -86,7 +86,7 @@ static int stage_run(void *state, struct cr_context *context, struct cr_error *e
     const size_t count = cr_value_count(input);
     int result = cr_value_create(&made, encodes ? CR_TYPE_TOKENS : CR_TYPE_TEXT, count, err);
     for (size_t i = 0; i < count && result == 0; i++) {
-        result = encodes ? encode_item(stage, cr_value_text(texts, i), made, i, err)
+        result = encodes ? encode_item(stage, texts, made, i, err)
                          : decode_item(stage, tokens, made, i, err);
         if (result < 0 && count > 1)
             cr_error_prefix(err, "item %zu", i);

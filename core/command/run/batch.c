@@ -5,9 +5,8 @@
 
 #include "base/json.h"
 #include "base/nearest.h"
+#include "command/lines.h"
 #include "command/run/run.h"
-
-#define MAX_LINE (16u << 20)
 
 struct batch {
     struct run *run;
@@ -16,37 +15,6 @@ struct batch {
     size_t line; /* number of the line, from 1 */
     size_t failures;
 };
-
-/* ---- Lines ---- */
-
-enum line {
-    LINE_GOT,
-    LINE_TOO_LONG, /* passed over */
-    LINE_END,
-    LINE_ERROR, /* errno says what */
-};
-
-/* The next line without its newline. Lines are taken as they come, so that a program at the other
- * end of a pipe gets each result before it sends the next item. */
-static enum line read_line(FILE *file, struct cr_text *text)
-{
-    bool too_long = false, any = false;
-    int byte;
-    errno = 0;
-    while ((byte = getc_unlocked(file)) != EOF && byte != '\n') {
-        char letter = (char)byte;
-        any = true;
-        if (text->size < MAX_LINE)
-            cr_text_append(text, &letter, 1);
-        else
-            too_long = true;
-    }
-    if (byte == EOF && ferror(file))
-        return LINE_ERROR;
-    if (byte == EOF && !any)
-        return LINE_END;
-    return too_long ? LINE_TOO_LONG : LINE_GOT;
-}
 
 static int parse_line(const struct batch *batch, const struct cr_text *line, cJSON **item,
                       struct cr_error *err)

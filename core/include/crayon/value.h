@@ -63,6 +63,10 @@ void cr_value_set_panoptic(struct cr_value *value, size_t index,
 CR_API
 int cr_value_set_text(struct cr_value *value, size_t index, const char *text,
                       struct cr_error *err) CR_MUST_CHECK;
+/* The same for text that may hold NUL. (since ABI 1.2) */
+CR_API
+int cr_value_set_text_bytes(struct cr_value *value, size_t index, const char *text, size_t size,
+                            struct cr_error *err) CR_MUST_CHECK;
 CR_API
 int cr_value_set_tokens(struct cr_value *value, size_t index, const int32_t *ids, size_t count,
                         struct cr_error *err) CR_MUST_CHECK;
@@ -74,6 +78,9 @@ CR_API
 const struct cr_panoptic *cr_value_panoptic(const struct cr_value *value, size_t index);
 CR_API
 const char *cr_value_text(const struct cr_value *value, size_t index);
+/* Bytes of a text, without the NUL behind it; 0 for a null item. (since ABI 1.2) */
+CR_API
+size_t cr_value_text_size(const struct cr_value *value, size_t index);
 CR_API
 const int32_t *cr_value_tokens(const struct cr_value *value, size_t index, size_t *count);
 /* The tensor [B, ...]. */
