@@ -52,6 +52,9 @@ int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t 
 /* Count lines from another number than 1; before the first token. */
 CR_API
 void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line);
+/* Take \u0000 in strings, an error otherwise: for those who look at the size of each. */
+CR_API
+void cr_json_reader_allow_nul(struct cr_json_reader *reader);
 /* Read a file piece by piece. */
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err);
 CR_API
@@ -62,6 +65,7 @@ void cr_json_reader_destroy(struct cr_json_reader **reader);
 CR_API
 int cr_json_next(struct cr_json_reader *reader, struct cr_json_token *token, struct cr_error *err);
 /* Pass over the rest of the value whose first token is `token`. */
+CR_API
 int cr_json_skip(struct cr_json_reader *reader, const struct cr_json_token *token,
                  struct cr_error *err);
 /* Where the last token began, for errors about what it says: fills "NAME:LINE:COLUMN: <message>".

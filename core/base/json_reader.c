@@ -31,6 +31,7 @@ struct cr_json_reader {
     int64_t line_start; /* offset where that line begins */
     int64_t token_line, token_column;
     bool at_end; /* nothing more can be read into memory */
+    bool nul;    /* strings may hold \u0000 */
     enum state state;
     int depth;
     bool in_object[CR_JSON_MAX_DEPTH];
@@ -66,6 +67,11 @@ int cr_json_reader_create(struct cr_json_reader **out, const char *text, size_t 
 void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line)
 {
     reader->line = line;
+}
+
+void cr_json_reader_allow_nul(struct cr_json_reader *reader)
+{
+    reader->nul = true;
 }
 
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err)
@@ -246,7 +252,7 @@ static int read_unicode_escape(struct cr_json_reader *reader, int64_t start, str
     int result = read_hex4(reader, &code, err);
     if (result < 0)
         return result;
-    if (code == 0)
+    if (code == 0 && !reader->nul)
         return fail_at(reader, start, err, CR_ERR_FORMAT, "a string cannot hold \\u0000 here");
     if (code >= 0xDC00 && code <= 0xDFFF)
         return fail_at(reader, start, err, CR_ERR_FORMAT,

@@ -50,6 +50,7 @@ static int read_json(const struct tokenize *t, const struct cr_text *line,
     if (result < 0)
         return result;
     cr_json_reader_set_line(reader, (int64_t)t->line);
+    cr_json_reader_allow_nul(reader);
     result = take(user, reader, err);
     if (result == 0)
         result = cr_json_next(reader, &token, err);

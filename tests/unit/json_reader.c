@@ -272,6 +272,24 @@ static void numbers_do_not_depend_on_the_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
+static void nul_may_be_allowed(void **state)
+{
+    (void)state;
+    static const char text[] = "[\"a\\u0000b\", \"\\u0000\"]";
+    struct cr_json_reader *reader;
+    struct cr_json_token token;
+    assert_int_equal(cr_json_reader_create(&reader, text, sizeof(text) - 1, "t", NULL), 0);
+    cr_json_reader_allow_nul(reader);
+    assert_int_equal(cr_json_next(reader, &token, NULL), 0);
+    assert_int_equal(cr_json_next(reader, &token, NULL), 0);
+    assert_int_equal(token.size, 3);
+    assert_memory_equal(token.text, "a\0b", 4);
+    assert_int_equal(cr_json_next(reader, &token, NULL), 0);
+    assert_int_equal(token.size, 1);
+    assert_memory_equal(token.text, "\0", 2);
+    cr_json_reader_destroy(&reader);
+}
+
 /* ---- Skipping and errors about what was read ---- */
 
 static void skips_values(void **state)
@@ -402,6 +420,7 @@ int main(void)
         cmocka_unit_test(limits_depth),
         cmocka_unit_test(limits_strings),
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),
+        cmocka_unit_test(nul_may_be_allowed),
         cmocka_unit_test(skips_values),
         cmocka_unit_test(tokens_may_straddle_pieces),
         cmocka_unit_test(places_count_across_pieces),

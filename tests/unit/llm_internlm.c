@@ -594,8 +594,8 @@ static void put(const char *folder, const char *name, const char *data, size_t s
 static const char *broken_model(const char *from, const char *to, const char *tensor)
 {
     static int number;
-    static char folder[4096];
-    char config[4096], path[4096];
+    static char folder[2048];
+    char path[4096];
     size_t size;
     snprintf(folder, sizeof(folder), "%s/broken-%d", test_folder(), number++);
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -603,9 +603,10 @@ static const char *broken_model(const char *from, const char *to, const char *te
     char *text = slurp(path, &size);
     char *at = from == NULL ? text : strstr(text, from);
     assert_non_null(at);
-    snprintf(config, sizeof(config), "%.*s%s%s", (int)(at - text), text, from == NULL ? "" : to,
-             at + (from == NULL ? 0 : strlen(from)));
+    char *config = cr_asprintf("%.*s%s%s", (int)(at - text), text, from == NULL ? "" : to,
+                               at + (from == NULL ? 0 : strlen(from)));
     put(folder, "config.json", config, strlen(config));
+    cr_free(config);
     cr_free(text);
     snprintf(path, sizeof(path), "%s/model.safetensors", model_folder());
     char *weights = slurp(path, &size);
