@@ -448,8 +448,7 @@ static const struct cr_element llm_element = {
         "join the question as the template says. Prompts of a batch may differ in length; no "
         "result depends on its neighbours.\n\n"
         "Decoding is greedy. An answer ends at a token of eos, at a stop string of the template, "
-        "or "
-        "after max_tokens.",
+        "or after max_tokens; a run that is cancelled hands over what was said so far.",
     .inputs =
         CR_PORTS(CR_PORT("prompt", CR_TYPE_TEXT, CR_PORT_OPTIONAL, "questions, for the template"),
                  CR_PORT("ids", CR_TYPE_TOKENS, CR_PORT_OPTIONAL, "whole prompts as token ids"),
@@ -486,8 +485,10 @@ static const struct cr_element llm_element = {
             "how keys and values are kept; auto: f16, or f32 where precision is exact"),
         CR_OPTION_CHOICE("crayon", struct llm_stage, crayon, "plora",
                          CR_CHOICES("plora", "add", "none"), 0, "how crayon features enter"),
-        CR_OPTION_STRING("template", struct llm_stage, template_name, "collavo-demo", 0,
-                         "a prompt template: the name of an installed one, or a file"),
+        CR_OPTION_STRING(
+            "template", struct llm_stage, template_name, "collavo-demo", 0,
+            "a prompt template, see crayon-template(5): the name of an installed one, or a "
+            "file"),
         CR_OPTION_INT("max_tokens", struct llm_stage, max_tokens, "0", 0, 1048576, 0,
                       "the longest answer; 0: what the template says, else 256"),
         CR_OPTION_INT("context", struct llm_stage, context, "0", 0, 16777216, 0,

@@ -13,9 +13,13 @@ struct pieces {
     sentencepiece::SentencePieceProcessor processor;
 };
 
+/* The library quotes what it found in the file, whatever that is. */
 static void say(char message[256], const char *text)
 {
     std::snprintf(message, 256, "%s", text);
+    for (char *at = message; *at != '\0'; at++)
+        if (*at < 0x20 || *at >= 0x7f)
+            *at = '?';
 }
 
 struct pieces *pieces_load(const void *data, size_t size, char message[256])

@@ -114,8 +114,8 @@ for page in "$top_srcdir"/man/crayon-*.7; do
     name=$(basename "$page" .7)
     name=${name#crayon-}
     [ "$name" != plugin ] || continue
-    if [ -f "$top_builddir/plugins/$name/.libs/$name.so" ]; then
-        crayon plugins "$name" --man
+    crayon plugins "$name" --man
+    if [ $status = 0 ]; then
         ok "man/crayon-$name.7 is up to date" cmp -s "$page" "$out"
     else
         skip "man/crayon-$name.7 is up to date" "the plugin was left out"

@@ -177,9 +177,9 @@ CR_API
 int cr_op_kv_append(struct cr_tensor *cache, const struct cr_tensor *x, const int32_t *at,
                     const int32_t *rows, struct cr_error *err) CR_MUST_CHECK;
 
-/* The same for a shared cache [1,Hkv,R,d] and rows i32 [B,L] on the device, which are not checked on
- * the host: a row that the cache does not have is passed over. For loops that give the same rows to
- * every layer. (since ABI 1.2) */
+/* The same for a shared cache [1,Hkv,R,d] and rows i32 [B,L] on the device, which are not checked
+ * on the host: a row that the cache does not have is passed over. For loops that give the same rows
+ * to every layer. (since ABI 1.2) */
 CR_API
 int cr_op_kv_append_rows(struct cr_tensor *cache, const struct cr_tensor *x,
                          const struct cr_tensor *rows, struct cr_error *err) CR_MUST_CHECK;

@@ -229,8 +229,8 @@ uint64_t cr_context_seed(const struct cr_context *context);
 CR_API
 void cr_context_emit(struct cr_context *context, const char *port, size_t item, const char *bytes,
                      size_t count);
-/* A figure of this run, for `crayon run --json`: "tokens_per_second". The name is a literal; the last
- * one of a name counts. (since ABI 1.2) */
+/* A figure of this run, for `crayon run --json`: "tokens_per_second". The name is a literal; the
+ * last one of a name counts. (since ABI 1.2) */
 CR_API
 void cr_context_figure(struct cr_context *context, const char *name, double value);
 /* A message whose subject is the stage. */
