@@ -311,8 +311,8 @@ static int run_once(struct run *run)
         print("\n");
     if (result < 0)
         code = say_failure(&err);
-    else
-        code = deliver(run, done, seconds_now() - start);
+    else if ((code = deliver(run, done, seconds_now() - start)) == EXIT_OK && stop_signal() != 0)
+        code = say_failure(&(struct cr_error){.code = CR_ERR_CANCELLED});
     cr_text_finish(&run->so_far);
     cr_run_destroy(&done);
     return code;

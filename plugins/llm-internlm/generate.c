@@ -298,8 +298,15 @@ static int run_all(struct generation *g, struct llm_result *out)
     result = tell(g);
     const double decoding = now();
     for (int64_t step = 1; result == 0 && g->going > 0; step++) {
-        out->decoded += (int64_t)g->going;
-        if ((result = run_step(g)) == 0)
+        const int64_t going = (int64_t)g->going;
+        if ((result = run_step(g)) == CR_ERR_CANCELLED) {
+            /* What there is so far is an answer, too. */
+            cr_error_clear(g->err);
+            result = 0;
+            break;
+        }
+        out->decoded += going;
+        if (result == 0)
             result = tell(g);
         cr_context_progress(g->context, 0.5 + 0.5 * (double)step / (double)g->request->max_tokens);
     }
