@@ -119,7 +119,7 @@ run ports.json --image text --in map=@nowhere.json --out image=x.png
 ok "an image that is none" eval '[ $status = 1 ] && holds "$err" "crayon: error: input image: text: "'
 run tensor.json --in x=1 --out x=x.json --quiet
 ok "a tensor" fails 1 \
-    "crayon: error: input x: a tensor cannot be given here, only an image, a panoptic map or a text"
+    "crayon: error: input x: a tensor cannot be given here, only an image, a panoptic map, a text or tokens"
 
 # --- Files ---------------------------------------------------------------------------------------
 
@@ -349,6 +349,10 @@ if reaches INT && reaches TERM; then
     ok "Ctrl-C" fails 130 "crayon: interrupted"
     interrupted TERM 1 false
     ok "SIGTERM" fails 143 "crayon: terminated"
+    rm -f mark
+    signalled INT 1 mark run --plugin-path "$stages" wait.json --prompt x --quiet \
+        --set wait.mark=mark --set wait.seconds=0.5 --set wait.stubborn=true
+    ok "what a stage hands over after a Ctrl-C is printed" is 130 waited "crayon: interrupted"
     interrupted INT 2 true
     ok "a second Ctrl-C ends at once" fails 130 ""
     ok "files are as they were" eval '[ "$(cat kept.png)" = precious ]'

@@ -85,6 +85,38 @@ wrong "a number too large" '[1]\n[9e9]\n' '2: a token id, a whole number, is nee
 wrong "an empty line" '[1]\n\n' '1: expected a value, found the end of the text' --decode
 wrong "no such token" '[1]\n[513, 9999]\n' " stage \"tokenizer\": token 1, 9999, is none of the tokenizer's 0..599" --decode
 
+# Tokens as inputs and outputs of a pipeline.
+cat >decode.json <<'END'
+{ "crayon": 1, "inputs": { "ids": "tokens" },
+  "stages": { "t": { "use": "tokenizer-sentencepiece", "model": "model", "in": { "tokens": "@ids" } } },
+  "outputs": { "text": "t.text", "ids": "t.tokens" } }
+END
+crayon run decode.json --in 'ids=[1, 513, 326, 282, 306]' --quiet
+ok "tokens as an input" is 0 "a horse" ""
+echo '{"ids": [513]}' >ids.json
+crayon run decode.json --in ids=@ids.json --out ids=-
+ok "from a file, and as an output" is 0 "[513]" ""
+crayon run decode.json --in 'ids=[513, 0.5]'
+ok "no token id" fails 1 "crayon: error: input ids: item 1 of the list is no token id"
+crayon run decode.json --in ids=513
+ok "no list" fails 1 'crayon: error: input ids: a list of token ids or {"ids": LIST} is needed here, not a number'
+crayon run decode.json --in 'ids=[513'
+ok "no JSON of ids" fails 1 "crayon: error: input ids: the list:1:5: expected ',' or ']' after a value, found the end of the text"
+cat >items.jsonl <<'END'
+{"in": {"ids": [513]}}
+{"in": {"ids": {"file": "ids.json"}}}
+{"in": {"ids": {"ids": []}}}
+{"in": {"ids": [5e9]}}
+{"in": {"ids": "513"}}
+END
+crayon run decode.json --batch items.jsonl
+ok "in batches" is 1 '{"id":null,"outputs":{"text":"a"}}
+{"id":null,"outputs":{"text":"a"}}
+{"id":null,"outputs":{"text":""}}
+{"id":null,"error":"items.jsonl:4: input ids: item 0 of the list is no token id"}
+{"id":null,"error":"items.jsonl:5: input ids: a list of token ids or {\"ids\": LIST} is needed here, not a string"}' \
+    "crayon: error: 2 items failed; their lines say why"
+
 : >model/tokenizer.model
 tokenize 'a\n'
 ok "an empty tokenizer" eval '[ $status = 1 ] && [ ! -s "$out" ] && [ "$(wc -l <"$err")" -eq 1 ] &&

@@ -453,6 +453,53 @@ static void test_continued(void **unused)
     cr_pipeline_destroy(&pipeline);
 }
 
+/* ---- Cancelling ---- */
+
+struct stop {
+    double after; /* of the stage */
+    volatile int cancel;
+};
+
+static void stop_after(void *user, const char *stage, double done)
+{
+    (void)stage;
+    struct stop *stop = user;
+    stop->cancel = done > stop->after;
+}
+
+/* The result of a run that is cancelled when it is so far. */
+static int answer_until(double after, struct cr_run **run, struct cr_pipeline *pipeline,
+                        struct cr_error *err)
+{
+    struct stop stop = {.after = after};
+    const struct cr_run_hooks hooks = {
+        .user = &stop, .progress = stop_after, .cancel = &stop.cancel};
+    assert_int_equal(cr_run_create(run, pipeline, err), 0);
+    set(*run, "ids", ids_value(&prompts[0], 1));
+    cr_run_set_hooks(*run, &hooks);
+    return execute(*run, "tokens", err);
+}
+
+/* The first half of the progress is the prompt's, the other belongs to the 8 tokens. */
+static void test_cancelled(void **unused)
+{
+    (void)unused;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_run *run = NULL;
+    struct cr_pipeline *pipeline = llm_ids(OPTIONS);
+    struct ids whole;
+    answer(pipeline, &prompts[0], 1, &whole);
+    assert_int_equal(answer_until(0.7, &run, pipeline, &err), 0);
+    size_t count;
+    const int32_t *ids = cr_value_tokens(cr_run_output(run, "tokens"), 0, &count);
+    assert_int_equal(count, 5); /* the prompt's, and 4 steps: 0.5 + 0.5 * 4 / 8 > 0.7 */
+    assert_memory_equal(ids, whole.ids, count * sizeof(*ids));
+    cr_run_destroy(&run);
+    assert_int_equal(answer_until(-1, &run, pipeline, &err), CR_ERR_CANCELLED);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 /* ---- What a token costs ---- */
 
 static int64_t allocations;
@@ -723,15 +770,11 @@ static void test_faults(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_end),
-        cmocka_unit_test(test_continued),
-        cmocka_unit_test(test_no_allocation),
-        cmocka_unit_test(test_refused_ids),
-        cmocka_unit_test(test_refused_features),
-        cmocka_unit_test(test_broken_models),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_weights),       cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_end),           cmocka_unit_test(test_continued),
+        cmocka_unit_test(test_cancelled),     cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_refused_ids),   cmocka_unit_test(test_refused_features),
+        cmocka_unit_test(test_broken_models), cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("llm-internlm", tests, NULL, NULL);

@@ -105,6 +105,57 @@ static int load_text(struct feed *feed, const char *path, struct cr_error *err)
     return result;
 }
 
+/* [1, 2, 3], or {"ids": [1, 2, 3]} as crayon tokenize prints it. */
+static int load_ids(struct feed *feed, const cJSON *json, struct cr_error *err)
+{
+    const cJSON *ids =
+        cJSON_IsObject(json) && cJSON_GetArraySize(json) == 1 ? cr_json_get(json, "ids") : json;
+    if (!cJSON_IsArray(ids))
+        return cr_fail(err, CR_ERR_ARGUMENT,
+                       "a list of token ids or {\"ids\": LIST} is needed here, not %s",
+                       cr_json_kind(json));
+    size_t count = 0;
+    const size_t bytes = (size_t)cJSON_GetArraySize(ids) * sizeof(int32_t);
+    int32_t *list = cr_malloc(bytes);
+    int result = list == NULL ? cr_fail_memory(err, bytes) : 0;
+    for (const cJSON *id = ids->child; id != NULL && result == 0; id = id->next) {
+        if (!cJSON_IsNumber(id) ||
+            !(id->valuedouble >= INT32_MIN && id->valuedouble <= INT32_MAX) ||
+            id->valuedouble != (double)id->valueint)
+            result = cr_fail(err, CR_ERR_ARGUMENT, "item %zu of the list is no token id", count);
+        else
+            list[count++] = (int32_t)id->valueint;
+    }
+    if (result == 0)
+        result = cr_value_create(&feed->value, CR_TYPE_TOKENS, 1, err);
+    if (result == 0)
+        result = cr_value_set_tokens(feed->value, 0, list, count, err);
+    cr_free(list);
+    return result;
+}
+
+static int parse_ids(struct feed *feed, const char *text, size_t size, const char *name,
+                     struct cr_error *err)
+{
+    cJSON *json = NULL;
+    int result = cr_json_parse(&json, text, size, name, err);
+    if (result == 0)
+        result = load_ids(feed, json, err);
+    cJSON_Delete(json);
+    return result;
+}
+
+static int load_tokens(struct feed *feed, const char *path, struct cr_error *err)
+{
+    char *data;
+    size_t size;
+    int result = read_bytes(path, MAX_TEXT, &data, &size, err);
+    if (result == 0)
+        result = parse_ids(feed, data, size, strcmp(path, "-") == 0 ? "standard input" : path, err);
+    cr_free(data);
+    return result;
+}
+
 static int load_file(struct feed *feed, const char *path, struct cr_error *err)
 {
     switch (feed->port.type) {
@@ -114,13 +165,14 @@ static int load_file(struct feed *feed, const char *path, struct cr_error *err)
         return load_panoptic(feed, path, err);
     case CR_TYPE_TEXT:
         return load_text(feed, path, err);
-    case CR_TYPE_TENSOR:
     case CR_TYPE_TOKENS:
+        return load_tokens(feed, path, err);
+    case CR_TYPE_TENSOR:
         break;
     }
-    return cr_fail(err, CR_ERR_UNSUPPORTED,
-                   "%s cannot be given here, only an image, a panoptic map or a text",
-                   feed->port.type == CR_TYPE_TENSOR ? "a tensor" : "tokens");
+    return cr_fail(
+        err, CR_ERR_UNSUPPORTED,
+        "a tensor cannot be given here, only an image, a panoptic map, a text or tokens");
 }
 
 static int load_argument(struct feed *feed, const char *text, struct cr_error *err)
@@ -128,6 +180,8 @@ static int load_argument(struct feed *feed, const char *text, struct cr_error *e
     bool is_text = feed->port.type == CR_TYPE_TEXT;
     if (text[0] == '@' && !(is_text && text[1] == '@'))
         return load_file(feed, text + 1, err);
+    if (feed->port.type == CR_TYPE_TOKENS)
+        return parse_ids(feed, text, strlen(text), "the list", err);
     if (!is_text)
         return load_file(feed, text, err);
     if (text[0] == '@')
@@ -153,6 +207,8 @@ static int load_json(struct feed *feed, const cJSON *value, struct cr_error *err
         return load_file(feed, file->valuestring, err);
     if (is_text && cJSON_IsNull(value))
         return cr_value_from_text(&feed->value, NULL, err);
+    if (feed->port.type == CR_TYPE_TOKENS)
+        return load_ids(feed, value, err);
     if (!cJSON_IsString(value))
         return cr_fail(err, CR_ERR_ARGUMENT, "a string or {\"file\": FILE} is needed here, not %s",
                        cr_json_kind(value));
