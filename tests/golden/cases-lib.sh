@@ -3,12 +3,22 @@
 # cases-lib.sh: the recorded cases with crayon verify, a test case for each folder; read with "." after a library that
 # has $number and $scratch.
 
+# list FOLDER: its cases, but those of beam search, which llm-internlm does not have.
+list() {
+    find "$1/" \( -name '*.case.json' -o -name case.json \) ! -name '*beam[0-9]*' | sort
+}
+
 # folder DEVICE NAME FOLDER: its cases pass, or some cannot run here and the others pass.
 folder() {
     number=$((number + 1))
     log=$scratch/verify.log
     status=0
-    timeout 500 "$top_builddir/crayon" verify --quiet --device "$1" "$3" >"$log" 2>&1 || status=$?
+    # shellcheck disable=SC2046 # a word for each line
+    (
+        IFS='
+'
+        exec timeout 500 "$top_builddir/crayon" verify --quiet --device "$1" $(list "$3") >"$log" 2>&1
+    ) || status=$?
     case $status in
     0) echo "ok $number - $2 on $1: $(tail -n 1 "$log")" ;;
     3) echo "ok $number - $2 on $1 # SKIP $(sed -n 's/^  .*: \(no [a-z]* "[^"]*"\|this version .*\).*/\1/p' "$log" |
@@ -28,13 +38,14 @@ skips() {
 
 # cases DEVICE: those beside this file, and those of ../shared that hold other people's files.
 cases() {
-    for golden in clip_vision collavo_e2e crayon nf4; do
+    for golden in clip_vision collavo_e2e crayon internlm1 internlm2_plora nf4; do
         folder "$1" $golden "$top_srcdir/tests/golden/$golden"
     done
     for golden in "$SHARED"/goldens/*/; do
         golden=${golden%/}
-        case ${golden##*/} in clip_vision | collavo_e2e | nf4) continue ;; esac # the same as here
-        if [ -n "$(find "$golden/" -name '*.case.json' -o -name case.json)" ]; then
+        # The same as here.
+        case ${golden##*/} in clip_vision | collavo_e2e | internlm1 | internlm2_plora | nf4) continue ;; esac
+        if [ -n "$(list "$golden")" ]; then
             folder "$1" "shared ${golden##*/}" "$golden"
         fi
     done
