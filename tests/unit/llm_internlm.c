@@ -133,6 +133,7 @@ struct matrix {
 struct reference {
     struct st_file *file;
     enum cr_dtype weights;
+    bool add; /* crayon features join the input of attention, instead of the branches */
 };
 
 static struct matrix load(const struct reference *r, const char *name, enum cr_dtype dtype)
@@ -195,7 +196,7 @@ static void project(const struct reference *r, int layer, const char *name, cons
     }
     memset(y, 0, (size_t)n * sizeof(*y));
     multiply_add(&m[0], x, y);
-    for (int i = 1; i < (down ? 3 : 5) && c != NULL; i += 2) {
+    for (int i = 1; i < (down || r->add ? 3 : 5) && c != NULL; i += 2) {
         double low[RANK] = {0};
         multiply_add(&m[i], i == 1 ? x : c, low);
         multiply_add(&m[i + 1], low, y);
@@ -262,6 +263,8 @@ static void run_layer(const struct reference *r, int layer, double x[MAX_ROWS][D
     double n[D], y[D], gate[F], up[F];
     for (int l = 0; l < rows; l++) {
         normalise(&first, x[l], n);
+        for (int i = 0; i < D && image[l] && r->add; i++)
+            n[i] += crayon[l][i];
         project(r, layer, "attention.wqkv", n, image[l] ? crayon[l] : NULL, qkv[l],
                 (H + 2 * J) * HEAD);
         for (int g = 0; g < J; g++)
@@ -320,46 +323,51 @@ static void reference_logits(const struct reference *r, const int32_t *ids, int 
 #define PATCHES 6
 
 static const struct ids picture_prompt = {9, {1, 17, 80, IMAGE, 5, 99, 150, 33, 7}};
+static const struct ids pictures_prompt = {7, {1, IMAGE, 80, 5, IMAGE, 33, 7}};
 
 static float wave(int i)
 {
     return (float)sin(0.7 * i + 0.1 * (i % 13));
 }
 
-static void check_weights(enum cr_dtype weights)
+/* The patches are those of one picture, or of two. */
+static void check_logits(enum cr_dtype weights, bool add, int images)
 {
     static double pictures[MAX_ROWS][D], crayon[MAX_ROWS][D], expected[MAX_ROWS][V];
     float image[PATCHES * D], features[PATCHES * D];
     int32_t rows[MAX_ROWS];
-    int count = 0;
+    int count = 0, patch = 0;
+    const struct ids *prompt = images == 1 ? &picture_prompt : &pictures_prompt;
     for (int i = 0; i < PATCHES * D; i++) {
         image[i] = wave(i);
         features[i] = wave(3 * i + 1);
     }
-    for (int i = 0; i < picture_prompt.count; i++) {
-        int repeat = picture_prompt.ids[i] == IMAGE ? PATCHES : 1;
+    for (int i = 0; i < prompt->count; i++) {
+        int repeat = prompt->ids[i] == IMAGE ? PATCHES / images : 1;
         for (int k = 0; k < repeat; k++, count++) {
-            rows[count] = repeat > 1 ? -1 : picture_prompt.ids[i];
+            rows[count] = repeat > 1 ? -1 : prompt->ids[i];
             for (int j = 0; j < D && repeat > 1; j++) {
-                pictures[count][j] = (double)image[k * D + j];
-                crayon[count][j] = (double)features[k * D + j];
+                pictures[count][j] = (double)image[patch * D + j];
+                crayon[count][j] = (double)features[patch * D + j];
             }
+            patch += repeat > 1;
         }
     }
     struct reference r = {st_open(source_path("tests/golden/internlm2_plora/model.safetensors")),
-                          weights};
+                          weights, add};
     reference_logits(&r, rows, count, pictures, crayon, expected);
     st_close(&r.file);
     char options[96];
-    snprintf(options, sizeof(options), "\"weights\": \"%s\", \"cache\": \"f32\",",
-             cr_dtype_name(weights));
+    snprintf(options, sizeof(options),
+             "\"weights\": \"%s\", \"cache\": \"f32\", \"crayon\": \"%s\",", cr_dtype_name(weights),
+             add ? "add" : "plora");
     struct cr_pipeline *pipeline = llm_images(options);
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
-    const int64_t shape[3] = {1, PATCHES, D};
+    const int64_t shape[3] = {1, PATCHES, D}, shapes[4] = {1, images, PATCHES / images, D};
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(&picture_prompt, 1));
-    set(run, "image", floats_value(image, 3, shape));
+    set(run, "ids", ids_value(prompt, 1));
+    set(run, "image", floats_value(image, images == 1 ? 3 : 4, images == 1 ? shape : shapes));
     set(run, "crayon", floats_value(features, 3, shape));
     if (execute(run, "logits", &err) < 0)
         fail_msg("%s", err.message);
@@ -382,10 +390,22 @@ static void check_weights(enum cr_dtype weights)
 static void test_weights(void **unused)
 {
     (void)unused;
-    check_weights(CR_DTYPE_F32);
-    check_weights(CR_DTYPE_F16);
-    check_weights(CR_DTYPE_Q8_0);
-    check_weights(CR_DTYPE_NF4);
+    check_logits(CR_DTYPE_F32, false, 1);
+    check_logits(CR_DTYPE_F16, false, 1);
+    check_logits(CR_DTYPE_Q8_0, false, 1);
+    check_logits(CR_DTYPE_NF4, false, 1);
+}
+
+static void test_add(void **unused)
+{
+    (void)unused;
+    check_logits(CR_DTYPE_F32, true, 1);
+}
+
+static void test_two_pictures(void **unused)
+{
+    (void)unused;
+    check_logits(CR_DTYPE_F32, false, 2);
 }
 
 /* ---- Batches and the cache ---- */
@@ -407,6 +427,50 @@ static void test_batch(void **unused)
         assert_same(&alone, &together[i], "in a batch");
     }
     cr_pipeline_destroy(&pipeline);
+}
+
+/* Logits of the prompt `ids` of which a mask (NULL: none) shows some. */
+static void masked_logits(const struct ids *ids, const int32_t *mask, float *logits)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_run *run = NULL;
+    struct cr_pipeline *pipeline =
+        llm(model_folder(), "\"weights\": \"f32\",",
+            mask == NULL ? "\"ids\": \"tokens\"" : "\"ids\": \"tokens\", \"mask\": \"tensor\"",
+            mask == NULL ? "\"ids\": \"@ids\"" : "\"ids\": \"@ids\", \"mask\": \"@mask\"");
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    set(run, "ids", ids_value(ids, 1));
+    if (mask != NULL) {
+        struct cr_tensor *tensor = NULL;
+        struct cr_value *value = NULL;
+        const int64_t shape[2] = {1, ids->count};
+        assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_I32, 2, shape, mask, &err), 0);
+        assert_int_equal(cr_value_from_tensor(&value, tensor, &err), 0);
+        cr_tensor_unref(&tensor);
+        set(run, "mask", value);
+    }
+    if (execute(run, "logits", &err) < 0)
+        fail_msg("%s", err.message);
+    const struct cr_tensor *got = cr_value_tensor(cr_run_output(run, "logits"));
+    const int64_t count = (int64_t)ids->count * V;
+    assert_int_equal(cr_tensor_elements(got), count);
+    assert_int_equal(cr_tensor_read(got, logits, (size_t)count * sizeof(*logits), &err), 0);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
+/* Padding on the left gives zeros, and the rest is as without. */
+static void test_masked(void **unused)
+{
+    (void)unused;
+    static const struct ids bare = {4, {1, 20, 33, 4}}, padded = {7, {9, 9, 9, 1, 20, 33, 4}};
+    static const int32_t mask[7] = {0, 0, 0, 1, 1, 1, 1};
+    static float expected[4 * V], got[7 * V];
+    masked_logits(&bare, NULL, expected);
+    masked_logits(&padded, mask, got);
+    for (int i = 0; i < 3 * V; i++)
+        assert_true(got[i] == 0);
+    assert_memory_equal(got + 3 * V, expected, sizeof(expected));
 }
 
 /* An item that ends early leaves, the others go on as if it had not been there. */
@@ -715,6 +779,30 @@ static void test_broken_models(void **unused)
                   "\"weights\": \"nf4\",", "model.layers.1.feed_forward.w3.Plora_main.weight");
 }
 
+/* The small tokenizer has more tokens than this model. */
+static void test_other_tokenizer(void **unused)
+{
+    (void)unused;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_run *run = NULL;
+    struct cr_value *question = NULL;
+    size_t size;
+    const char *folder = broken_model(NULL, NULL, NULL);
+    char *tokenizer = slurp(source_path("tests/tokenizer/tokenizer.model"), &size);
+    put(folder, "tokenizer.model", tokenizer, size);
+    cr_free(tokenizer);
+    struct cr_pipeline *pipeline =
+        llm(folder, "\"weights\": \"f32\",", "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    assert_int_equal(cr_value_from_text(&question, "a horse", &err), 0);
+    set(run, "prompt", question);
+    expect(execute(run, "tokens", &err), &err,
+           "tokenizer.model has 600 pieces and config.json a vocab_size of 160; they do not belong "
+           "together");
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 static void test_mistakes(void **unused)
 {
     (void)unused;
@@ -770,11 +858,20 @@ static void test_faults(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),       cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_end),           cmocka_unit_test(test_continued),
-        cmocka_unit_test(test_cancelled),     cmocka_unit_test(test_no_allocation),
-        cmocka_unit_test(test_refused_ids),   cmocka_unit_test(test_refused_features),
-        cmocka_unit_test(test_broken_models), cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_two_pictures),
+        cmocka_unit_test(test_masked),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_end),
+        cmocka_unit_test(test_continued),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_refused_ids),
+        cmocka_unit_test(test_refused_features),
+        cmocka_unit_test(test_broken_models),
+        cmocka_unit_test(test_other_tokenizer),
+        cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("llm-internlm", tests, NULL, NULL);
