@@ -473,6 +473,58 @@ static void test_masked(void **unused)
     assert_memory_equal(got + 3 * V, expected, sizeof(expected));
 }
 
+/* The recording of a prompt padded by 3 rows, of which only the others mean something: the same as
+ * without these, since rotary positions are relative. */
+static void test_recorded_padding(void **unused)
+{
+    (void)unused;
+    enum {
+        ALL = 25,
+        PAD = 3,
+        ROWS = ALL - PAD
+    };
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_run *run = NULL;
+    struct cr_tensor *tensor = NULL;
+    struct cr_value *image_rows = NULL;
+    static float got[ROWS * V], features[9 * D];
+    int32_t mask[ROWS];
+    struct st_file *inputs =
+        st_open(source_path("tests/golden/internlm2_plora/inputs.safetensors"));
+    struct st_file *recorded =
+        st_open(source_path("tests/golden/internlm2_plora/expected.safetensors"));
+    const float *embeddings = st_get(inputs, "inputs_embeds", "F32").data;
+    const float *expected = st_get(recorded, "left_padded3.logits", "F32").data;
+    const uint8_t *shown = st_get(inputs, "im_mask", "BOOL").data;
+    for (int i = 0; i < ROWS; i++)
+        mask[i] = shown[PAD + i];
+    memcpy(features, shown + ALL, sizeof(features)); /* seg_features, which is not aligned */
+    const int64_t rows[3] = {1, ROWS, D}, crayon[3] = {1, 9, D};
+    struct cr_pipeline *pipeline =
+        llm(model_folder(), "\"weights\": \"f32\", \"cache\": \"f32\",",
+            "\"e\": \"tensor\", \"rows\": \"tensor\", \"crayon\": \"tensor\"",
+            "\"embeddings\": \"@e\", \"image_rows\": \"@rows\", \"crayon\": \"@crayon\"");
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_I32, 2, rows, mask, &err), 0);
+    assert_int_equal(cr_value_from_tensor(&image_rows, tensor, &err), 0);
+    cr_tensor_unref(&tensor);
+    set(run, "e", floats_value(embeddings + (ptrdiff_t)PAD * D, 3, rows));
+    set(run, "rows", image_rows);
+    set(run, "crayon", floats_value(features, 3, crayon));
+    if (execute(run, "logits", &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(
+        cr_tensor_read(cr_value_tensor(cr_run_output(run, "logits")), got, sizeof(got), &err), 0);
+    for (int i = 0; i < ROWS * V; i++)
+        if (!(fabsf(got[i] - expected[PAD * V + i]) < 1e-4f))
+            fail_msg("logit %d of row %d: %g, recorded %g", i % V, i / V, (double)got[i],
+                     (double)expected[PAD * V + i]);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+    st_close(&inputs);
+    st_close(&recorded);
+}
+
 /* An item that ends early leaves, the others go on as if it had not been there. */
 static void test_end(void **unused)
 {
@@ -862,6 +914,7 @@ int main(void)
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_two_pictures),
         cmocka_unit_test(test_masked),
+        cmocka_unit_test(test_recorded_padding),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_continued),
