@@ -12,6 +12,7 @@ static const char *const all_outputs[] = {"objects", "semantic", "numbering", "o
 /* The files of tests are in the source tree; what is installed lies in one folder in the same way,
  * so a copy of that folder stands for it. */
 static const char *const shipped[] = {
+    "collavo-7b.json",
     "objects-grid.json",
     "objects.json",
     "scene.json",
@@ -58,11 +59,22 @@ static bool is_shipped(const char *name)
     return false;
 }
 
+/* Plugins that need a library may have been left out. */
+static bool is_complete(const char *name)
+{
+    if (strcmp(name, "collavo-7b.json") != 0)
+        return true;
+    return cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, "llm-internlm", NULL) != NULL &&
+           cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, "vision-clip", NULL) != NULL;
+}
+
 /* Who runs what is shipped is not told about it each time. */
 static void nothing_is_noted(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(shipped); i++) {
+        if (!is_complete(shipped[i]))
+            continue;
         struct cr_pipeline *pipeline = NULL;
         struct cr_error err = CR_ERROR_INIT;
         struct cr_report *report = cr_report_create();
