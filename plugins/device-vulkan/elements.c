@@ -13,22 +13,10 @@ enum binary_kind {
     BINARY_SILU_MUL = 2,
 };
 
-static const struct vk_variant variants[] = {
-    {"wide", VK_NEEDS(WIDE)},
-    {"plain", 0},
-    {NULL, 0},
-};
-
-static const char *variant(const struct vk *vk, const struct cr_call *call)
-{
-    (void)call;
-    return vk_pick(vk, variants)->name;
-}
-
 /* Four elements in one load, where all of these addresses allow it. */
 static bool is_wide(const struct vk *vk, uint64_t a, uint64_t b, uint64_t c)
 {
-    return vk_pick(vk, variants) == &variants[0] && vk_is_aligned(a | b | c, 16);
+    return vk_grid_may_be_wide(vk) && vk_is_aligned(a | b | c, 16);
 }
 
 /* ---- Functions of one element ---- */
@@ -199,14 +187,14 @@ static int cast(struct vk *vk, const struct cr_call *call, struct cr_error *err)
 }
 
 static const struct vk_entry entries[] = {
-    {CR_OP_ADD, binary, variant},       {CR_OP_MUL, binary, variant},
-    {CR_OP_SCALE, unary, variant},      {CR_OP_SIGMOID, unary, variant},
-    {CR_OP_RELU, unary, variant},       {CR_OP_GELU, unary, variant},
-    {CR_OP_QUICK_GELU, unary, variant}, {CR_OP_SILU, unary, variant},
-    {CR_OP_SILU_MUL, binary, variant},  {CR_OP_CAST, cast, variant},
-    {CR_OP_FILL, fill, variant},        {0, NULL, NULL},
+    {CR_OP_ADD, binary, vk_grid_variant},       {CR_OP_MUL, binary, vk_grid_variant},
+    {CR_OP_SCALE, unary, vk_grid_variant},      {CR_OP_SIGMOID, unary, vk_grid_variant},
+    {CR_OP_RELU, unary, vk_grid_variant},       {CR_OP_GELU, unary, vk_grid_variant},
+    {CR_OP_QUICK_GELU, unary, vk_grid_variant}, {CR_OP_SILU, unary, vk_grid_variant},
+    {CR_OP_SILU_MUL, binary, vk_grid_variant},  {CR_OP_CAST, cast, vk_grid_variant},
+    {CR_OP_FILL, fill, vk_grid_variant},        {0, NULL, NULL},
 };
 
-static const struct vk_variant *const tables[] = {variants, NULL};
+static const struct vk_variant *const tables[] = {vk_grid_variants, NULL};
 
 const struct vk_family vk_elements_family = {entries, tables};

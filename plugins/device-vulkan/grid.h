@@ -26,6 +26,12 @@ static inline void vk_begin_grid(struct vk_dispatch *d, const struct vk_shader *
     d->groups = vk_div_up(threads, VK_GRID_THREADS);
 }
 
+/* Variants of shaders that move 16 bytes at once where addresses allow it. */
+extern const struct vk_variant vk_grid_variants[];
+/* For struct vk_entry. */
+const char *vk_grid_variant(const struct vk *vk, const struct cr_call *call);
+bool vk_grid_may_be_wide(const struct vk *vk);
+
 /* A word that holds `value` as `dtype` (f32, f16, i32, u8), once, twice or four times; converted as
  * CAST does it. */
 uint32_t vk_pattern(enum cr_dtype dtype, float value);

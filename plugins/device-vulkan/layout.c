@@ -2,29 +2,12 @@
 /* Where numbers lie: slice, concat, permute, pad, roll. Any dtype, every bit kept. */
 #include "grid.h"
 
-static const struct vk_variant variants[] = {
-    {"wide", VK_NEEDS(WIDE)},
-    {"plain", 0},
-    {NULL, 0},
-};
-
 static const struct vk_variant permute_variants[] = {
     {"tile", VK_NEEDS(TILE)},
     {"wide", VK_NEEDS(WIDE)},
     {"plain", 0},
     {NULL, 0},
 };
-
-static const char *variant(const struct vk *vk, const struct cr_call *call)
-{
-    (void)call;
-    return vk_pick(vk, variants)->name;
-}
-
-static bool may_be_wide(const struct vk *vk)
-{
-    return vk_pick(vk, variants) == &variants[0];
-}
 
 /* ---- Axes ---- */
 
@@ -117,7 +100,7 @@ static void choose_unit(const struct vk *vk, struct move *m)
         return;
     m->push.x += (uint64_t)m->push.base * 4;
     m->push.base = 0;
-    if (may_be_wide(vk) && vk_is_aligned(m->push.x | m->push.y, 16))
+    if (vk_grid_may_be_wide(vk) && vk_is_aligned(m->push.x | m->push.y, 16))
         widen(m, 4);
 }
 
@@ -218,7 +201,7 @@ static bool may_be_tiled(const struct vk *vk, const struct move *m)
 static const char *permute_variant(const struct vk *vk, const struct cr_call *call)
 {
     struct move m = permuted(call);
-    return may_be_tiled(vk, &m) ? permute_variants[0].name : variant(vk, call);
+    return may_be_tiled(vk, &m) ? permute_variants[0].name : vk_grid_variant(vk, call);
 }
 
 static int transpose(struct vk *vk, const struct move *m, int across, struct cr_error *err)
@@ -320,7 +303,7 @@ static int concat(struct vk *vk, const struct cr_call *call, struct cr_error *er
     set_pieces(&c, call);
     if (c.bytes < 4)
         widen_pieces(&c, call->inputs, 4 / c.bytes);
-    if (c.bytes == 4 && may_be_wide(vk) && vk_is_aligned(c.addresses, 16))
+    if (c.bytes == 4 && vk_grid_may_be_wide(vk) && vk_is_aligned(c.addresses, 16))
         widen_pieces(&c, call->inputs, 4);
     if ((result =
              vk_record(vk, c.inputs, (size_t)call->inputs * sizeof(c.inputs[0]), &record, err)) < 0)
@@ -345,14 +328,11 @@ static int concat(struct vk *vk, const struct cr_call *call, struct cr_error *er
 }
 
 static const struct vk_entry entries[] = {
-    {CR_OP_SLICE, slice, variant},
-    {CR_OP_CONCAT, concat, variant},
-    {CR_OP_PERMUTE, permute, permute_variant},
-    {CR_OP_PAD, shift, variant},
-    {CR_OP_ROLL, shift, variant},
-    {0, NULL, NULL},
+    {CR_OP_SLICE, slice, vk_grid_variant},     {CR_OP_CONCAT, concat, vk_grid_variant},
+    {CR_OP_PERMUTE, permute, permute_variant}, {CR_OP_PAD, shift, vk_grid_variant},
+    {CR_OP_ROLL, shift, vk_grid_variant},      {0, NULL, NULL},
 };
 
-static const struct vk_variant *const tables[] = {variants, permute_variants, NULL};
+static const struct vk_variant *const tables[] = {vk_grid_variants, permute_variants, NULL};
 
 const struct vk_family vk_layout_family = {entries, tables};

@@ -14,18 +14,6 @@
 #define TEAM 8
 #define TEAM_THREADS 128
 
-static const struct vk_variant variants[] = {
-    {"wide", VK_NEEDS(WIDE)},
-    {"plain", 0},
-    {NULL, 0},
-};
-
-static const char *variant(const struct vk *vk, const struct cr_call *call)
-{
-    (void)call;
-    return vk_pick(vk, variants)->name;
-}
-
 static int64_t blocks_of(const struct cr_operand *operand)
 {
     int64_t block = operand->dtype == CR_DTYPE_Q8_0 ? Q8_0_BLOCK : NF4_BLOCK;
@@ -215,7 +203,7 @@ static int dequantize(struct vk *vk, const struct cr_call *call, struct cr_error
     struct vk_dispatch d;
     if (push.n == 0)
         return 0;
-    bool wide = vk_pick(vk, variants) == &variants[0] && vk_is_aligned(push.y, 16);
+    bool wide = vk_grid_may_be_wide(vk) && vk_is_aligned(push.y, 16);
     vk_begin_grid(&d, &vk_shader_dequantize, vk_div_up(push.n, x->dtype == CR_DTYPE_Q8_0 ? 4 : 8));
     vk_spec(&d, (uint32_t)x->dtype);
     vk_spec(&d, (uint32_t)y->dtype);
@@ -230,10 +218,10 @@ static int dequantize(struct vk *vk, const struct cr_call *call, struct cr_error
 
 static const struct vk_entry entries[] = {
     {CR_OP_QUANTIZE, quantize, NULL},
-    {CR_OP_DEQUANTIZE, dequantize, variant},
+    {CR_OP_DEQUANTIZE, dequantize, vk_grid_variant},
     {0, NULL, NULL},
 };
 
-static const struct vk_variant *const tables[] = {variants, NULL};
+static const struct vk_variant *const tables[] = {vk_grid_variants, NULL};
 
 const struct vk_family vk_quantize_family = {entries, tables};

@@ -4,23 +4,10 @@
 
 #include "grid.h"
 
-static const struct vk_variant variants[] = {
-    {"wide", VK_NEEDS(WIDE)},
-    {"plain", 0},
-    {NULL, 0},
-};
-
-static const char *variant(const struct vk *vk, const struct cr_call *call)
-{
-    (void)call;
-    return vk_pick(vk, variants)->name;
-}
-
 /* Bytes of a unit in which rows of `width` f32 may be moved: 16, or 4. */
 static uint32_t row_unit(const struct vk *vk, int64_t width, uint64_t a, uint64_t b)
 {
-    bool wide = vk_pick(vk, variants) == &variants[0];
-    return wide && width % 4 == 0 && vk_is_aligned(a | b, 16) ? 16 : 4;
+    return vk_grid_may_be_wide(vk) && width % 4 == 0 && vk_is_aligned(a | b, 16) ? 16 : 4;
 }
 
 /* Elements of a slice along the first extent. */
@@ -301,15 +288,15 @@ static int kv_append(struct vk *vk, const struct cr_call *call, struct cr_error 
 }
 
 static const struct vk_entry entries[] = {
-    {CR_OP_EMBEDDING, embedding, variant},
-    {CR_OP_GATHER_ROWS, gather_rows, variant},
-    {CR_OP_SCATTER_ROWS, scatter_rows, variant},
+    {CR_OP_EMBEDDING, embedding, vk_grid_variant},
+    {CR_OP_GATHER_ROWS, gather_rows, vk_grid_variant},
+    {CR_OP_SCATTER_ROWS, scatter_rows, vk_grid_variant},
     {CR_OP_SCATTER_ADD_ROWS, scatter_add_rows, NULL},
     {CR_OP_ROPE, rope, NULL},
-    {CR_OP_KV_APPEND, kv_append, variant},
+    {CR_OP_KV_APPEND, kv_append, vk_grid_variant},
     {0, NULL, NULL},
 };
 
-static const struct vk_variant *const tables[] = {variants, NULL};
+static const struct vk_variant *const tables[] = {vk_grid_variants, NULL};
 
 const struct vk_family vk_rows_family = {entries, tables};
