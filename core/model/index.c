@@ -9,7 +9,7 @@
 #include "model/index.h"
 #include "model/safetensors.h"
 
-#define MAX_SHARDS 10000u
+#define MAX_SHARDS 1000u
 
 struct parser {
     struct cr_json_reader *reader;

@@ -103,6 +103,9 @@ static struct cr_tensor *embed(struct cr_chain *c, const struct clip *clip,
     return CR_DO(c, cr_op_layer_norm, x, clip->norm.w, clip->norm.b, (float)clip->config.epsilon);
 }
 
+/* Attention looks at each pair of patches: more than these would not end. */
+#define MAX_PATCHES 32768
+
 static int check_pixels(const struct clip *clip, const struct cr_tensor *pixels,
                         struct cr_error *err)
 {
@@ -127,6 +130,11 @@ int clip_forward(struct cr_tensor **hidden, struct clip *clip, const struct cr_t
         return result;
     const struct cr_size grid = {(int32_t)(cr_tensor_extent(pixels, 2) / config->patch),
                                  (int32_t)(cr_tensor_extent(pixels, 3) / config->patch)};
+    if ((int64_t)grid.height * grid.width > MAX_PATCHES)
+        return cr_fail(err, CR_ERR_LIMIT,
+                       "%d x %d patches of %lld pixels: %d at most; make the pictures smaller with "
+                       "\"input_size\"",
+                       grid.height, grid.width, (long long)config->patch, MAX_PATCHES);
     if ((result = use_grid(clip, grid, err)) < 0)
         return result;
     struct cr_chain c = CR_CHAIN_INIT(err);

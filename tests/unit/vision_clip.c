@@ -426,6 +426,11 @@ static void test_refused(void **unused)
     expect_failure(vision(clip_model(), "", "pixels"), run_input(small, 1, 14, 13), "hidden",
                    "sides of 14..65535");
     static const float fits[3 * 14 * 14] = {0};
+    float *vast = calloc(3 * 2548 * 2548, sizeof(*vast));
+    assert_non_null(vast);
+    expect_failure(vision(clip_model(), "", "pixels"), run_input(vast, 1, 2548, 2548), "hidden",
+                   "182 x 182 patches of 14 pixels: 32768 at most");
+    free(vast);
     expect_failure(vision(clip_model(), "", "pixels"), run_input(fits, 1, 14, 14), "features",
                    "has no connector (vision_proj.*)");
     expect_failure(vision(source_path("tests/golden/nf4"), "", "pixels"),
