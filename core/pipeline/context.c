@@ -101,6 +101,18 @@ void cr_context_output(struct cr_context *context, const char *port, struct cr_v
     *value = NULL;
 }
 
+int cr_context_output_tensor(struct cr_context *context, const char *port,
+                             const struct cr_tensor *tensor, struct cr_error *err)
+{
+    struct cr_value *value = NULL;
+    if (!cr_context_wants(context, port))
+        return 0;
+    int result = cr_value_from_tensor(&value, tensor, err);
+    if (result == 0)
+        cr_context_output(context, port, &value);
+    return result;
+}
+
 /* ---- The device ---- */
 
 int cr_context_device(struct cr_context *context, struct cr_device **device, struct cr_error *err)

@@ -64,12 +64,9 @@ static int output_map(struct cr_context *context, const char *port, const struct
         return 0;
     const int64_t shape[3] = {(int64_t)encoding->count, grid.height, grid.width};
     struct cr_tensor *tensor = NULL;
-    struct cr_value *value = NULL;
     int result = cr_tensor_create(&tensor, CR_DTYPE_I32, 3, shape, map, err);
     if (result == 0)
-        result = cr_value_from_tensor(&value, tensor, err);
-    if (result == 0)
-        cr_context_output(context, port, &value);
+        result = cr_context_output_tensor(context, port, tensor, err);
     cr_tensor_unref(&tensor);
     return result;
 }
@@ -144,18 +141,6 @@ static int take_maps(struct encoding *encoding, struct cr_context *context, stru
 
 /* ---- The prompt ---- */
 
-static int output_tensor(struct cr_context *context, const char *port,
-                         const struct cr_tensor *tensor, struct cr_error *err)
-{
-    struct cr_value *value = NULL;
-    if (!cr_context_wants(context, port))
-        return 0;
-    int result = cr_value_from_tensor(&value, tensor, err);
-    if (result == 0)
-        cr_context_output(context, port, &value);
-    return result;
-}
-
 static int check_able(const struct crayon_encoder *encoder, bool features, struct cr_error *err)
 {
     if (encoder->model == NULL)
@@ -182,11 +167,11 @@ static int output_prompt(const struct crayon_encoder *encoder, const struct enco
         result = learned_embed(&embedding, &encoder->learned, encoding->semantic,
                                encoding->numbering, encoding->count, encoding->cells, err);
     if (result == 0)
-        result = output_tensor(context, "embedding", embedding, err);
+        result = cr_context_output_tensor(context, "embedding", embedding, err);
     if (result == 0 && wants_features)
         result = learned_connect(&features, &encoder->learned, embedding, err);
     if (result == 0 && wants_features)
-        result = output_tensor(context, "features", features, err);
+        result = cr_context_output_tensor(context, "features", features, err);
     cr_tensor_unref(&embedding);
     cr_tensor_unref(&features);
     return result;

@@ -279,18 +279,6 @@ static int output_text(struct answers *a, size_t count, struct cr_error *err)
 
 /* ---- Running ---- */
 
-static int output_tensor(struct cr_context *context, const char *port,
-                         const struct cr_tensor *tensor, struct cr_error *err)
-{
-    struct cr_value *value = NULL;
-    if (tensor == NULL)
-        return 0;
-    int result = cr_value_from_tensor(&value, tensor, err);
-    if (result == 0)
-        cr_context_output(context, port, &value);
-    return result;
-}
-
 static void report_speed(struct cr_context *context, const struct llm_result *result)
 {
     cr_context_figure(context, "first_token_seconds", result->first_token_seconds);
@@ -341,10 +329,10 @@ static int generate(struct llm_stage *stage, const struct llm_batch *batch, stru
     };
     struct llm_result result;
     int code = llm_generate(&result, &stage->llm, batch, &request, context, err);
-    if (code == 0)
-        code = output_tensor(context, "logits", result.logits, err);
-    if (code == 0)
-        code = output_tensor(context, "hidden", result.hidden, err);
+    if (code == 0 && result.logits != NULL)
+        code = cr_context_output_tensor(context, "logits", result.logits, err);
+    if (code == 0 && result.hidden != NULL)
+        code = cr_context_output_tensor(context, "hidden", result.hidden, err);
     if (code == 0 && wants_tokens)
         report_speed(context, &result);
     llm_result_finish(&result);

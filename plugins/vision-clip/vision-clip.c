@@ -69,18 +69,6 @@ static int take_pixels(struct cr_tensor **pixels, const struct vision_clip *visi
     return result;
 }
 
-static int hand_over(struct cr_context *context, const char *port, const struct cr_tensor *tensor,
-                     struct cr_error *err)
-{
-    struct cr_value *value = NULL;
-    if (!cr_context_wants(context, port))
-        return 0;
-    int result = cr_value_from_tensor(&value, tensor, err);
-    if (result == 0)
-        cr_context_output(context, port, &value);
-    return result;
-}
-
 static int hand_over_features(const struct vision_clip *vision, struct cr_context *context,
                               const struct cr_tensor *hidden, struct cr_error *err)
 {
@@ -94,7 +82,7 @@ static int hand_over_features(const struct vision_clip *vision, struct cr_contex
                        cr_model_folder(vision->model));
     int result = clip_connect(&features, &vision->clip, hidden, err);
     if (result == 0)
-        result = hand_over(context, "features", features, err);
+        result = cr_context_output_tensor(context, "features", features, err);
     cr_tensor_unref(&features);
     return result;
 }
@@ -105,12 +93,12 @@ static int vision_run(void *state, struct cr_context *context, struct cr_error *
     struct cr_tensor *pixels = NULL, *hidden = NULL;
     int result = take_pixels(&pixels, vision, context, err);
     if (result == 0)
-        result = hand_over(context, "pixels", pixels, err);
+        result = cr_context_output_tensor(context, "pixels", pixels, err);
     if (result == 0 &&
         (cr_context_wants(context, "hidden") || cr_context_wants(context, "features")))
         result = clip_forward(&hidden, &vision->clip, pixels, context, err);
     if (result == 0 && hidden != NULL)
-        result = hand_over(context, "hidden", hidden, err);
+        result = cr_context_output_tensor(context, "hidden", hidden, err);
     if (result == 0 && hidden != NULL)
         result = hand_over_features(vision, context, hidden, err);
     cr_tensor_unref(&pixels);

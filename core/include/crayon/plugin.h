@@ -196,6 +196,11 @@ bool cr_context_wants(const struct cr_context *context, const char *port);
 CR_API
 void cr_context_output(struct cr_context *context, const char *port, struct cr_value **value);
 
+/* The same for a tensor [B, ...], if it is wanted; takes a reference of its own. (since ABI 1.2) */
+CR_API
+int cr_context_output_tensor(struct cr_context *context, const char *port,
+                             const struct cr_tensor *tensor, struct cr_error *err) CR_MUST_CHECK;
+
 /* The device of this stage, opened when somebody first asks for it, borrowed. For elements that say
  * CR_ELEMENT_USES_DEVICE; their tensor inputs have been moved there, those of other stages are on
  * the host. (since ABI 1.2) */
