@@ -186,8 +186,16 @@ AC_DEFUN([CRAYON_CXX], [
                       [have_cxx=yes], [have_cxx=no])
     AC_MSG_RESULT([$have_cxx])
     CXXFLAGS=$crayon_saved_cxxflags
-    AS_IF([test "x$crayon_sanitizers" != x],
-          [CXXFLAGS="$CXXFLAGS -fsanitize=$crayon_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all"])
+    # Programs are linked as C: what the sanitizer needs a C++ run-time library for is left out.
+    AS_IF([test "x$crayon_sanitizers" != x], [
+        crayon_saved_cxxflags="$CXXFLAGS -fsanitize=$crayon_sanitizers -fno-omit-frame-pointer -fno-sanitize-recover=all"
+        CXXFLAGS=$crayon_saved_cxxflags
+        for flag in -fno-sanitize=vptr -fno-sanitize=function; do
+            CXXFLAGS="$crayon_saved_cxxflags $flag"
+            AC_COMPILE_IFELSE([AC_LANG_PROGRAM()], [crayon_saved_cxxflags=$CXXFLAGS])
+        done
+        CXXFLAGS=$crayon_saved_cxxflags
+    ])
     CXX_WARN_FLAGS="-Wall -Wextra"
     AS_IF([test "x$enable_werror" = xyes], [CXX_WARN_FLAGS="$CXX_WARN_FLAGS -Werror"])
     AC_SUBST([CXX_WARN_FLAGS])
