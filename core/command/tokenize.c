@@ -81,7 +81,9 @@ struct id_list {
 static int add_id(struct id_list *list, const struct cr_json_token *token,
                   struct cr_json_reader *reader, struct cr_error *err)
 {
-    if (token->type != CR_JSON_NUMBER || token->number != (double)(int32_t)token->number)
+    const bool fits =
+        token->type == CR_JSON_NUMBER && token->number >= INT32_MIN && token->number <= INT32_MAX;
+    if (!fits || token->number != (double)(int32_t)token->number)
         return cr_json_fail(reader, err, "a token id, a whole number, is needed here");
     if (list->count == MAX_IDS)
         return cr_json_fail(reader, err, "more than %u token ids", MAX_IDS);

@@ -6,5 +6,11 @@
 . "$top_srcdir/tests/golden/cases-lib.sh"
 needs_plugin
 use_lavapipe
+# The loader unloads the driver before leaks are looked for, and then nobody can tell that one is its own. The
+# programs of lavapipe.sh and inside.sh keep it, and look for ours.
+if [ -n "$SANITIZERS" ]; then
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
+    export ASAN_OPTIONS
+fi
 cases vulkan:0
 plan
