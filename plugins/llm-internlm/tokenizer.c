@@ -423,6 +423,8 @@ static bool is_open(const char *text, size_t size)
 static int advance(struct token_stream *stream, const struct tokenizer *tokenizer, bool last,
                    struct cr_error *err)
 {
+    if (stream->done == stream->list.count)
+        return 0;
     const int32_t *ids = stream->list.ids + stream->context;
     const size_t before = stream->done - stream->context;
     char *old = NULL, *text = NULL;
