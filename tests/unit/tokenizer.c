@@ -33,7 +33,8 @@ static const char *folder_with(const char *file)
     char path[4096], *data = NULL;
     size_t size = 0;
     struct cr_error err = CR_ERROR_INIT;
-    char *folder = cr_asprintf("%s/tokenizer-%d", test_folder(), number++);
+    snprintf(path, sizeof(path), "tokenizer-%d", number++);
+    const char *folder = scratch(path);
     assert_int_equal(mkdir(folder, 0700), 0);
     if (cr_file_read(file, 64 << 20, &data, &size, &err) < 0)
         fail_msg("%s", err.message);
