@@ -293,6 +293,53 @@ const char *cr_json_kind(const cJSON *item)
                                   : "an unknown value";
 }
 
+/* Is the reference token at `token` (up to '/' or the end), unescaped, this key? */
+static bool is_key(const char *token, const char *key)
+{
+    for (; *token != '\0' && *token != '/'; token++, key++) {
+        char byte = *token;
+        if (byte == '~' && (token[1] == '0' || token[1] == '1'))
+            byte = *++token == '0' ? '~' : '/';
+        if (*key != byte)
+            return false;
+    }
+    return *key == '\0';
+}
+
+/* The item that the token's digits count, without leading zeros; NULL: there is none. */
+static const cJSON *item_at(const cJSON *list, const char *token)
+{
+    size_t index = 0, length = strcspn(token, "/");
+    if (length == 0 || length > 9 || (length > 1 && token[0] == '0'))
+        return NULL;
+    for (size_t i = 0; i < length; i++) {
+        if (token[i] < '0' || token[i] > '9')
+            return NULL;
+        index = index * 10 + (size_t)(token[i] - '0');
+    }
+    const cJSON *item = list->child;
+    while (item != NULL && index-- > 0)
+        item = item->next;
+    return item;
+}
+
+const cJSON *cr_json_at(const cJSON *root, const char *pointer)
+{
+    const cJSON *at = root;
+    while (at != NULL && *pointer == '/') {
+        const char *token = pointer + 1;
+        if (cJSON_IsArray(at)) {
+            at = item_at(at, token);
+        } else {
+            at = cJSON_IsObject(at) ? at->child : NULL;
+            while (at != NULL && !is_key(token, at->string))
+                at = at->next;
+        }
+        pointer = token + strcspn(token, "/");
+    }
+    return *pointer != '\0' ? NULL : at;
+}
+
 void cr_json_pointer_add(struct cr_text *pointer, const char *key)
 {
     cr_text_add(pointer, "/");

@@ -107,6 +107,10 @@ bool cr_json_equal(const cJSON *a, const cJSON *b);
 CR_API
 const char *cr_json_kind(const cJSON *item);
 
+/* What a JSON pointer (RFC 6901, "" being the root) leads to; NULL when there is nothing. */
+CR_API
+const cJSON *cr_json_at(const cJSON *root, const char *pointer);
+
 /* Append "/key" with ~ and / escaped (RFC 6901). */
 void cr_json_pointer_add(struct cr_text *pointer, const char *key);
 

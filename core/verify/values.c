@@ -26,45 +26,13 @@ static bool ends_with(const char *text, size_t length, const char *end)
     return length > size && memcmp(text + length - size, end, size) == 0;
 }
 
-/* One step of a JSON pointer, up to the next '/' or the end. */
-static const cJSON *step(const cJSON *at, const char *token, size_t length)
-{
-    char key[512];
-    size_t used = 0;
-    if (length >= sizeof(key))
-        return NULL;
-    for (size_t i = 0; i < length; i++) {
-        bool escaped = token[i] == '~' && i + 1 < length;
-        if (escaped)
-            i++;
-        key[used++] = escaped ? token[i] == '1' ? '/' : '~' : token[i];
-    }
-    key[used] = '\0';
-    if (cJSON_IsObject(at))
-        return cr_json_get(at, key);
-    if (!cJSON_IsArray(at) || used == 0 || used > 9 || strspn(key, "0123456789") != used)
-        return NULL;
-    return cJSON_GetArrayItem(at, atoi(key));
-}
-
-static const cJSON *find_pointer(const cJSON *root, const char *pointer)
-{
-    const cJSON *at = root;
-    while (*pointer == '/' && at != NULL) {
-        size_t length = strcspn(pointer + 1, "/");
-        at = step(at, pointer + 1, length);
-        pointer += 1 + length;
-    }
-    return at;
-}
-
 static int resolve_pointer(const char *path, const char *pointer, struct verify_datum *out,
                            struct cr_error *err)
 {
     int result = cr_json_load(&out->root, path, err);
     if (result < 0)
         return result;
-    out->json = find_pointer(out->root, pointer);
+    out->json = cr_json_at(out->root, pointer);
     if (out->json == NULL)
         return cr_fail(err, CR_ERR_NOT_FOUND, "%s: there is nothing at %s", path, pointer);
     return 0;

@@ -11,6 +11,9 @@ const char *const vk_feature_names[VK_FEATURE_COUNT] = {
 #undef NAME
 };
 
+#define KNOWN_ONE(name, words, doc) " " words
+#define KNOWN VK_FEATURES(KNOWN_ONE) /* " subgroup vector ..." */
+
 const struct vk_caps *vk_caps(const struct vk *vk)
 {
     return &vk->caps;
@@ -39,8 +42,7 @@ int vk_disable(uint32_t *features, struct cr_error *err)
         int feature = find_feature(at, length);
         if (feature < 0 && length > 0)
             return cr_fail(err, CR_ERR_ARGUMENT,
-                           "CRAYON_VULKAN_DISABLE: there is no variant \"%.*s\"; there are: "
-                           "subgroup, vector, tile, split, wide, f16, dot, coopmat",
+                           "CRAYON_VULKAN_DISABLE: there is no variant \"%.*s\"; there are:" KNOWN,
                            (int)length, at);
         if (feature >= 0)
             *features &= ~(1u << feature);

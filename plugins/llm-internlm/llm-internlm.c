@@ -59,16 +59,14 @@ static int llm_open(void *state, struct cr_context *context, struct cr_error *er
 {
     struct llm_stage *stage = state;
     struct llm *llm = &stage->llm;
-    const struct llm_load_options options = {.weights = cr_dtype_find(stage->weights),
-                                             .branches = true};
     int result = cr_model_open(&stage->model, stage->model_name, NULL, err);
     if (result == 0)
         result = cr_context_device(context, &llm->device, err);
     if (result == 0)
         result = llm_config_read(&llm->config, stage->model, stage->config_path, err);
     if (result == 0)
-        result =
-            llm_weights_load(&llm->weights, &llm->config, stage->model, &options, context, err);
+        result = llm_weights_load(&llm->weights, &llm->config, stage->model,
+                                  cr_dtype_find(stage->weights), context, err);
     if (result < 0)
         return result;
     llm->crayon = find_crayon(stage->crayon);
@@ -181,15 +179,16 @@ struct answers {
     size_t *ends;               /* bytes of each text that belong to the answer */
 };
 
-/* Where the first stop string begins; SIZE_MAX if there is none. `*held`: bytes at the end that may
- * be the beginning of one. */
-static size_t find_stop(const struct template *t, const char *text, size_t size, size_t *held)
+/* Where the first stop string at `from` or later begins; SIZE_MAX if there is none. `*held`: bytes
+ * at the end that may be the beginning of one. */
+static size_t find_stop(const struct template *t, const char *text, size_t from, size_t size,
+                        size_t *held)
 {
     size_t first = SIZE_MAX;
     *held = 0;
     for (size_t i = 0; t != NULL && i < t->stop_count; i++) {
         const size_t length = strlen(t->stop[i]);
-        for (size_t at = 0; at < size; at++) {
+        for (size_t at = from; at < size; at++) {
             const size_t rest = size - at, compare = rest < length ? rest : length;
             if (memcmp(text + at, t->stop[i], compare) != 0)
                 continue;
@@ -210,7 +209,7 @@ static int add_text(struct answers *a, size_t item, int32_t id, bool *stop, stru
     int result = token_stream_add(stream, a->stage->tokenizer, id, err);
     if (result < 0)
         return result;
-    size_t end = find_stop(a->stage->template, stream->text, stream->size, &held);
+    size_t end = find_stop(a->stage->template, stream->text, a->ends[item], stream->size, &held);
     *stop = end != SIZE_MAX;
     end = *stop ? end : stream->size - held;
     if (end > a->ends[item])
@@ -263,7 +262,8 @@ static int output_text(struct answers *a, size_t count, struct cr_error *err)
     for (size_t i = 0; i < count && result == 0; i++) {
         if ((result = token_stream_end(&a->texts[i], a->stage->tokenizer, err)) < 0)
             break;
-        size_t held, end = find_stop(a->stage->template, a->texts[i].text, a->texts[i].size, &held);
+        size_t held, end = find_stop(a->stage->template, a->texts[i].text, a->ends[i],
+                                     a->texts[i].size, &held);
         end = end == SIZE_MAX ? a->texts[i].size : end;
         if (end > a->ends[i])
             cr_context_emit(a->context, "text", i, a->texts[i].text + a->ends[i], end - a->ends[i]);

@@ -58,17 +58,12 @@ struct llm_weights {
     struct cr_tensor *output;    /* [V, D] */
     struct llm_layer *layers;
     int64_t layer_count;
-    bool branches; /* the checkpoint has low-rank branches for image rows */
 };
 
-struct llm_load_options {
-    enum cr_dtype weights; /* of the matrices */
-    bool branches;         /* load low-rank branches if the checkpoint has them */
-};
-
+/* Matrices as `dtype`; low-rank branches where the checkpoint has them. */
 int llm_weights_load(struct llm_weights *weights, const struct llm_config *config,
-                     struct cr_model *model, const struct llm_load_options *options,
-                     struct cr_context *context, struct cr_error *err) CR_MUST_CHECK;
+                     struct cr_model *model, enum cr_dtype dtype, struct cr_context *context,
+                     struct cr_error *err) CR_MUST_CHECK;
 void llm_weights_unload(struct llm_weights *weights);
 /* Which weights hold a NaN or an infinity, in words; NULL if none do: for the message when logits
  * are not numbers. Reads everything. */

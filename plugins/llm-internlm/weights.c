@@ -36,7 +36,7 @@ struct claims {
     struct cr_claim *claim;
     struct cr_model *model;
     const struct llm_config *config;
-    const struct llm_load_options *options;
+    enum cr_dtype dtype; /* of the matrices */
     enum naming naming;
     const struct names *names;
     const char *main; /* between a matrix' name and ".weight": "" or ".Plora_main" */
@@ -63,7 +63,7 @@ static bool has(struct claims *c, const char *matrix, const char *member)
 /* Low-rank branches keep 16 bits: they are small, and were trained in them. */
 static enum cr_dtype branch_dtype(const struct claims *c)
 {
-    return c->options->weights == CR_DTYPE_F32 ? CR_DTYPE_F32 : CR_DTYPE_F16;
+    return c->dtype == CR_DTYPE_F32 ? CR_DTYPE_F32 : CR_DTYPE_F16;
 }
 
 static void claim_branch(struct claims *c, struct llm_branch *branch, const char *matrix,
@@ -71,7 +71,7 @@ static void claim_branch(struct claims *c, struct llm_branch *branch, const char
 {
     char member[32];
     snprintf(member, sizeof(member), ".%s_A.weight", name);
-    if (!c->options->branches || !has(c, matrix, member))
+    if (!has(c, matrix, member))
         return;
     cr_claim_tensor(c->claim, &branch->a, branch_dtype(c), 2, (int64_t[]){-1, -1}, 0,
                     "model.layers.%lld.%s.%s_A.weight", (long long)c->layer, matrix, name);
@@ -85,7 +85,7 @@ static void claim_linear(struct claims *c, struct llm_linear *linear, const char
 {
     char bias[NAME_BYTES];
     snprintf(bias, sizeof(bias), "%s%s.bias", matrix, c->main);
-    cr_claim_tensor(c->claim, &linear->w, c->options->weights, 2, (int64_t[]){n, k}, 0,
+    cr_claim_tensor(c->claim, &linear->w, c->dtype, 2, (int64_t[]){n, k}, 0,
                     "model.layers.%lld.%s%s.weight", (long long)c->layer, matrix, c->main);
     if (has(c, bias, ""))
         claim_vector(c, &linear->bias, n, bias);
@@ -124,7 +124,7 @@ static void claim_unpacked_branch(struct claims *c, struct llm_branch *branch, c
 {
     char member[32];
     snprintf(member, sizeof(member), ".%s_A.weight", name);
-    if (!c->options->branches || !has(c, "attention.wqkv", member))
+    if (!has(c, "attention.wqkv", member))
         return;
     cr_claim_tensor(c->claim, &branch->a, branch_dtype(c), 2, (int64_t[]){-1, -1}, 0,
                     "model.layers.%lld.attention.wqkv%s", (long long)c->layer, member);
@@ -136,7 +136,7 @@ static void claim_packed_qkv(struct claims *c, struct llm_linear *qkv, int64_t n
 {
     char member[32];
     snprintf(member, sizeof(member), "%s.weight", c->main);
-    claim_unpacked(c, &qkv->w, c->options->weights, 2, (int64_t[]){n, c->config->width}, member);
+    claim_unpacked(c, &qkv->w, c->dtype, 2, (int64_t[]){n, c->config->width}, member);
     snprintf(member, sizeof(member), "%s.bias", c->main);
     if (has(c, "attention.wqkv", member))
         claim_unpacked(c, &qkv->bias, CR_DTYPE_F32, 1, (int64_t[]){n}, member);
@@ -157,8 +157,8 @@ static void name_separate(struct claims *c, const char *member)
 static void claim_separate_qkv(struct claims *c, struct llm_linear *qkv, int64_t n)
 {
     name_separate(c, "weight");
-    cr_claim_parts(c->claim, &qkv->w, c->options->weights, 2, (int64_t[]){n, c->config->width}, 0,
-                   c->parts, 3);
+    cr_claim_parts(c->claim, &qkv->w, c->dtype, 2, (int64_t[]){n, c->config->width}, 0, c->parts,
+                   3);
     name_separate(c, "bias");
     if (cr_model_has(c->model, c->part_names[0]))
         cr_claim_parts(c->claim, &qkv->bias, CR_DTYPE_F32, 1, (int64_t[]){n}, 0, c->parts, 3);
@@ -194,15 +194,13 @@ static void claim_all(struct claims *c, struct llm_weights *weights)
     cr_claim_tensor(c->claim, &weights->norm, CR_DTYPE_F32, 1, (int64_t[]){d}, 0, "%s",
                     c->names->norm);
     const bool tied = !cr_model_has(c->model, c->names->output);
-    cr_claim_tensor(c->claim, &weights->output, c->options->weights, 2,
+    cr_claim_tensor(c->claim, &weights->output, c->dtype, 2,
                     (int64_t[]){tied ? -1 : config->vocabulary, d}, 0, "%s",
                     tied ? c->names->embedding : c->names->output);
     for (c->layer = 0; c->layer < config->layers; c->layer++)
         claim_layer(c, &weights->layers[c->layer]);
     cr_claim_ignore(c->claim, "*.rotary_emb.inv_freq");
     cr_claim_ignore(c->claim, "*.feed_forward.w2.Plora_seg_*");
-    if (!c->options->branches)
-        cr_claim_ignore(c->claim, "*.Plora_*");
 }
 
 static int find_naming(struct claims *c, struct cr_error *err)
@@ -268,16 +266,15 @@ static int check_all(struct llm_weights *weights, const struct cr_model *model,
                                             "the upward matrix", "the downward matrix"};
         for (size_t j = 0; j < 5 && result == 0; j++)
             result = check_linear(linears[j], i, names[j], model, err);
-        weights->branches = weights->branches || layer->qkv.hidden.a != NULL;
     }
     return result;
 }
 
 int llm_weights_load(struct llm_weights *weights, const struct llm_config *config,
-                     struct cr_model *model, const struct llm_load_options *options,
-                     struct cr_context *context, struct cr_error *err)
+                     struct cr_model *model, enum cr_dtype dtype, struct cr_context *context,
+                     struct cr_error *err)
 {
-    struct claims c = {.model = model, .config = config, .options = options};
+    struct claims c = {.model = model, .config = config, .dtype = dtype};
     const size_t layers = (size_t)config->layers;
     int result = find_naming(&c, err);
     if (result < 0)

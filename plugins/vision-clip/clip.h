@@ -64,7 +64,7 @@ int64_t clip_native_grid(const struct clip *clip);
 
 /* ---- Pictures: pixels.c ---- */
 
-/* Pictures reduced to `size` and normalised: f32 [B, 3, H, W] on the host. */
+/* Pictures reduced to `size` and normalised: f32 [B, 3, H, W] on the stage's device. */
 int clip_pixels(struct cr_tensor **out, const struct cr_value *images, struct cr_size size,
                 struct cr_context *context, struct cr_error *err) CR_MUST_CHECK;
 

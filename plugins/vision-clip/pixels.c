@@ -37,5 +37,8 @@ int clip_pixels(struct cr_tensor **out, const struct cr_value *images, struct cr
         cr_image_unref(&resized);
     }
     const int64_t shape[4] = {(int64_t)count, 3, size.height, size.width};
-    return result < 0 ? result : cr_tensor_create(out, CR_DTYPE_F32, 4, shape, planes, err);
+    struct cr_device *device = NULL;
+    if (result == 0)
+        result = cr_context_device(context, &device, err);
+    return result < 0 ? result : cr_tensor_upload(out, device, CR_DTYPE_F32, 4, shape, planes, err);
 }

@@ -58,15 +58,7 @@ static int take_pixels(struct cr_tensor **pixels, const struct vision_clip *visi
     if (size.height < vision->clip.config.patch || size.width < vision->clip.config.patch)
         return cr_fail(err, CR_ERR_ARGUMENT, "an input_size of [%d, %d] is less than one patch, %d",
                        size.height, size.width, (int)vision->clip.config.patch);
-    struct cr_tensor *host = NULL;
-    struct cr_device *device = NULL;
-    int result = clip_pixels(&host, cr_context_input(context, "image"), size, context, err);
-    if (result == 0)
-        result = cr_context_device(context, &device, err);
-    if (result == 0)
-        result = cr_tensor_to(pixels, host, device, err);
-    cr_tensor_unref(&host);
-    return result;
+    return clip_pixels(pixels, cr_context_input(context, "image"), size, context, err);
 }
 
 static int hand_over_features(const struct vision_clip *vision, struct cr_context *context,
