@@ -38,7 +38,8 @@ static struct cr_pipeline *llm(const char *model, const char *options, const cha
     snprintf(text, sizeof(text),
              "{\"crayon\": 1, \"inputs\": {%s}, \"stages\": {\"llm\": {\"use\": \"llm-internlm\", "
              "\"model\": \"%s\", \"device\": \"cpu\", %s \"in\": {%s}}}, \"outputs\": "
-             "{\"tokens\": \"llm.tokens\", \"logits\": \"llm.logits\", \"ids\": \"llm.ids\"}}",
+             "{\"tokens\": \"llm.tokens\", \"logits\": \"llm.logits\", \"ids\": \"llm.ids\", "
+             "\"text\": \"llm.text\"}}",
              inputs, model, options, wires);
     return stage_parse(text);
 }
@@ -855,6 +856,89 @@ static void test_other_tokenizer(void **unused)
     cr_pipeline_destroy(&pipeline);
 }
 
+/* ---- Text ---- */
+
+static struct cr_text streamed;
+
+static void take_text(void *user, const char *output, size_t item, const char *bytes, size_t count)
+{
+    (void)user, (void)output, (void)item;
+    cr_text_append(&streamed, bytes, count);
+}
+
+/* What the model with the smallest tokenizer says to a question; `stop` ends it (NULL: nothing). It
+ * comes piece by piece, and the pieces are the whole. */
+static char *say(const char *folder, const char *stop)
+{
+    const char *template = scratch("template.json");
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_text json = CR_TEXT_INIT;
+    struct cr_run *run = NULL;
+    const struct cr_run_hooks hooks = {.emit = take_text};
+    cr_text_add(&json, "{\"crayon-template\": 1, \"prompt\": \"{question}\", \"stop\": [");
+    if (stop != NULL)
+        cr_text_printf(&json, "\"%s\"", stop);
+    cr_text_add(&json, "]}");
+    write_test_text(template, json.data);
+    cr_text_finish(&json);
+    char options[1024];
+    snprintf(
+        options, sizeof(options),
+        "\"weights\": \"f32\", \"max_tokens\": 24, \"ignore_eos\": true, \"template\": \"%s\",",
+        template);
+    struct cr_pipeline *pipeline =
+        llm(folder, options, "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+    struct cr_value *question = NULL;
+    assert_int_equal(cr_value_from_text(&question, "the crayon is in the plugin", &err), 0);
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    cr_run_set_hooks(run, &hooks);
+    set(run, "prompt", question);
+    if (execute(run, "text", &err) < 0)
+        fail_msg("%s", err.message);
+    char *text = cr_strdup(cr_value_text(cr_run_output(run, "text"), 0));
+    assert_text("what came piece by piece", streamed.data != NULL ? streamed.data : "", text);
+    cr_text_finish(&streamed);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+    return text;
+}
+
+static void test_text(void **unused)
+{
+    (void)unused;
+    const char *folder = broken_model(NULL, NULL, NULL);
+    size_t size;
+    char *model = slurp(source_path("tests/tokenizer/small.model"), &size);
+    put(folder, "tokenizer.model", model, size);
+    cr_free(model);
+    char *whole = say(folder, NULL);
+    size_t length = strlen(whole);
+    assert_true(length > 24);
+    /* Stop strings that begin and end within tokens, and one that is only begun at the end. */
+    for (size_t at = 0; at + 4 < length; at += 3) {
+        char stop[5], escaped[64];
+        snprintf(stop, sizeof(stop), "%.4s", whole + at);
+        if (strpbrk(stop, "\"\\\n\t") != NULL || (stop[0] & 0x80) != 0 || (stop[1] & 0x80) != 0 ||
+            (stop[2] & 0x80) != 0 || (stop[3] & 0x80) != 0)
+            continue;
+        snprintf(escaped, sizeof(escaped), "%s", stop);
+        char *cut = say(folder, escaped);
+        size_t end = (size_t)(strstr(whole, stop) - whole);
+        if (strlen(cut) != end || memcmp(cut, whole, end) != 0)
+            fail_msg("\"%s\" cut by \"%s\" gives \"%s\"", whole, stop, cut);
+        cr_free(cut);
+    }
+    char begun[16];
+    size_t last = length - 1;
+    while ((whole[last] & 0xc0) == 0x80) /* in the middle of a character */
+        last--;
+    snprintf(begun, sizeof(begun), "%s@@@", whole + last);
+    char *same = say(folder, begun);
+    assert_text("a stop string that is only begun", same, whole);
+    cr_free(same);
+    cr_free(whole);
+}
+
 static void test_mistakes(void **unused)
 {
     (void)unused;
@@ -924,6 +1008,7 @@ int main(void)
         cmocka_unit_test(test_refused_features),
         cmocka_unit_test(test_broken_models),
         cmocka_unit_test(test_other_tokenizer),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_faults),
     };
