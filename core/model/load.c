@@ -27,6 +27,13 @@ static int write_tensor(void *user, uint64_t offset, const void *data, size_t by
     return 0;
 }
 
+/* Where a new tensor lies in the host's memory, if it does. */
+static char *host_memory(const struct cr_tensor *tensor)
+{
+    struct cr_buffer *buffer = tensor->buffer;
+    return buffer->device == NULL ? buffer->memory : cr_device_map(buffer->device, buffer);
+}
+
 /* The offset stands behind the map. */
 static int write_offset(struct cr_tensor *tensor, float offset, struct cr_error *err)
 {
@@ -92,6 +99,7 @@ static int create_tensors(struct loader *loader, struct cr_error *err)
             .plan = plan,
             .write = write_tensor,
             .user = *tensor,
+            .memory = host_memory(*tensor),
             .scales = (*tensor)->scales,
             .nested = (*tensor)->nested,
             .map = (*tensor)->nested_map,

@@ -57,7 +57,12 @@ struct worker {
 static int write_to(const struct cr_target *target, uint64_t offset, const void *data, size_t bytes,
                     struct cr_error *err)
 {
-    return bytes == 0 ? 0 : target->write(target->user, offset, data, bytes, err);
+    if (bytes == 0)
+        return 0;
+    if (target->memory == NULL)
+        return target->write(target->user, offset, data, bytes, err);
+    memcpy(target->memory + offset, data, bytes);
+    return 0;
 }
 
 /* ---- Pieces ---- */
@@ -131,13 +136,16 @@ static int load_dense(struct worker *worker, const struct piece *piece, struct c
     const struct cr_plan *plan = piece->target->plan;
     enum cr_dtype dtype = plan->item->dtype;
     size_t size = cr_dtype_size(dtype);
+    const uint64_t offset = piece->target->values + (uint64_t)piece->from * size;
+    char *const memory = piece->target->memory;
+    char *const all = memory != NULL ? memory + offset : worker->out;
     int result = 0;
     for (int64_t done = 0, step; done < piece->count && result == 0; done += step) {
         int64_t at = piece->from + done, more = 0;
         const struct cr_plan_part *part = part_at(plan, at, &more);
         const struct cr_weight_source *source = &part->source;
         int64_t from = part->from + at - part->at;
-        char *out = worker->out + (size_t)done * size;
+        char *out = all + (size_t)done * size;
         step = least(least(more, piece->count - done), CR_SOURCE_STRIP);
         if (source->kind == CR_SOURCE_DENSE) {
             result = cr_weight_source_read(source, dtype, from, step, worker->raw, out, err);
@@ -148,9 +156,8 @@ static int load_dense(struct worker *worker, const struct piece *piece, struct c
                     cr_weight_source_narrow(source, dtype, from, worker->strip, step, out, err);
         }
     }
-    if (result == 0)
-        result = write_to(piece->target, piece->target->values + (uint64_t)piece->from * size,
-                          worker->out, (size_t)piece->count * size, err);
+    if (result == 0 && memory == NULL)
+        result = write_to(piece->target, offset, worker->out, (size_t)piece->count * size, err);
     return result;
 }
 

@@ -13,6 +13,7 @@ struct cr_target {
     /* Takes bytes at an offset. Called from several threads, for different bytes. */
     int (*write)(void *user, uint64_t offset, const void *data, size_t bytes, struct cr_error *err);
     void *user;
+    char *memory; /* where those offsets lie in the host's memory; NULL: only write() knows */
     /* Where numbers (or codes), scales, nested_absmax and nested_map begin. */
     uint64_t values, scales, nested, map;
     float nested_offset; /* of what was doubly quantised, afterwards */

@@ -216,6 +216,14 @@ int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_
     return result;
 }
 
+void *cr_device_map(struct cr_device *device, const struct cr_buffer *buffer)
+{
+    const struct cr_device_ops *ops = device->ops;
+    if (ops->size < offsetof(struct cr_device_ops, map) + sizeof(ops->map) || ops->map == NULL)
+        return NULL;
+    return ops->map(device->state, buffer->memory);
+}
+
 void cr_device_get_memory(const struct cr_device *device, struct cr_device_memory *memory)
 {
     struct cr_device *d = (struct cr_device *)(uintptr_t)device;

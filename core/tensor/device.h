@@ -35,6 +35,9 @@ int cr_device_buffer(struct cr_buffer **out, struct cr_device *device, size_t by
                      struct cr_error *err);
 int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_t offset,
                      const void *data, size_t bytes, struct cr_error *err);
+/* The host's address of a buffer that may be filled there, by several threads at once; NULL: it has
+ * to be uploaded. */
+void *cr_device_map(struct cr_device *device, const struct cr_buffer *buffer);
 int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err);
 bool cr_device_supports(struct cr_device *device, const struct cr_call *call);
 

@@ -189,6 +189,12 @@ static void free_memory(void *state, void *memory)
     cpu_memory_free(memory);
 }
 
+static void *map_memory(void *state, void *memory)
+{
+    (void)state;
+    return memory;
+}
+
 static int upload(void *state, void *memory, uint64_t offset, const void *data, size_t bytes,
                   struct cr_error *err)
 {
@@ -276,6 +282,7 @@ static const struct cr_device_ops cpu_ops = {
     .memory = memory_figures,
     .close = close_cpu,
     .limits = cpu_limits,
+    .map = map_memory,
 };
 
 static const struct cr_element device_cpu = {

@@ -12,6 +12,7 @@
 #include "fault_sweep.h"
 #include "safetensors.h"
 #include "tensor/device.h"
+#include "tensor/reference.h"
 #include "test.h"
 #include "weights.h"
 
@@ -130,6 +131,54 @@ static void converts_numbers(void **state)
     assert_null(t[11]);
     cr_claim_destroy(&claim);
     cr_model_unref(&model);
+}
+
+#define MANY 1500001 /* numbers: several pieces, the last one odd */
+
+static void load_many(struct cr_model *model, struct cr_device *on, const uint16_t *halves,
+                      const float *floats, uint32_t flags)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_claim *claim = new_claim(model);
+    struct cr_tensor *half = NULL, *wide = NULL;
+    cr_claim_tensor(claim, &half, CR_DTYPE_F16, 1, SHAPE(MANY), flags, "many");
+    cr_claim_tensor(claim, &wide, CR_DTYPE_F32, 1, SHAPE(MANY), flags, "many");
+    if (cr_claim_load(claim, on, NULL, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_numbers(&half, 1, SHAPE(MANY), halves, MANY * sizeof(*halves));
+    assert_numbers(&wide, 1, SHAPE(MANY), floats, MANY * sizeof(*floats));
+    cr_claim_destroy(&claim);
+}
+
+/* Straight into the memory of the host or of a device, and through a device that has to be asked.
+ */
+static void fills_tensors_in_pieces(void **state)
+{
+    (void)state;
+    struct cr_error err = CR_ERROR_INIT;
+    uint16_t *halves = malloc(MANY * sizeof(*halves));
+    float *floats = malloc(MANY * sizeof(*floats));
+    assert_true(halves != NULL && floats != NULL);
+    for (int i = 0; i < MANY; i++) {
+        halves[i] = (uint16_t)(i * 40503u % 0x7C00u);
+        floats[i] = (float)cr_half_number(halves[i]);
+    }
+    const struct weight weight = {"many", "F16", 1, {MANY}, halves};
+    struct cr_model *model = make_model("many", &weight, 1);
+    load_many(model, device, halves, floats, 0);
+    load_many(model, device, halves, floats, CR_CLAIM_HOST);
+    const struct cr_element *element =
+        cr_registry_find(test_registry(), CR_ELEMENT_DEVICE, "device-cpu", NULL);
+    struct cr_device_ops ops = *element->device;
+    struct cr_device *distant = NULL;
+    assert_non_null(ops.map);
+    ops.map = NULL;
+    assert_int_equal(cr_device_create(&distant, &ops, element->state_size, "", NULL, &err), 0);
+    load_many(model, distant, halves, floats, 0);
+    cr_device_unref(&distant);
+    cr_model_unref(&model);
+    free(halves);
+    free(floats);
 }
 
 /* ---- What is wrong ---- */
@@ -836,6 +885,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(converts_numbers),
+        cmocka_unit_test(fills_tensors_in_pieces),
         cmocka_unit_test(reports_all_problems_at_once),
         cmocka_unit_test(matches_shapes),
         cmocka_unit_test(names_the_number_that_does_not_fit),

@@ -310,6 +310,9 @@ struct cr_device_ops {
     int (*limits)(void *state, struct cr_device_limits *limits, struct cr_error *err);
     /* What cr_device_explain() says; may be NULL. Since ABI 1.2. */
     int (*explain)(const void *state, struct cr_text *text, struct cr_error *err);
+    /* The host's address of a block, for a device that executes calls at once and in the host's
+     * memory: weights are read straight into it. May be NULL. Since ABI 1.2. */
+    void *(*map)(void *state, void *memory);
 };
 
 #ifdef __cplusplus
