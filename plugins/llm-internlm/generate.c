@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Greedy decoding. Prompts go through the model one by one, so that none feels its neighbours;
- * then all items that have not ended take one step together. */
+/* Decoding. Prompts go through the model one by one, so that none feels its neighbours; then all
+ * beams of all items that have not ended take one step together. */
 #include <string.h>
 #include <time.h>
 
 #include <crayon/memory.h>
 
-#include "llm.h"
-
-/* One item that is being answered. */
-struct answer {
-    size_t item;
-    int64_t first_row; /* of the cache; the item's rows follow each other */
-    int64_t length;    /* tokens in the cache */
-    int64_t chosen;    /* tokens chosen so far */
-    int32_t token;     /* the last one, which is not in the cache yet */
-};
+#include "generate.h"
 
 struct generation {
     const struct llm *llm;
@@ -24,7 +15,8 @@ struct generation {
     struct cr_context *context;
     struct cr_error *err;
     struct llm_cache cache;
-    struct answer *answers; /* those that go on come first */
+    struct llm_choice choice;
+    struct llm_answer *answers; /* those that go on come first */
     size_t going;
     int32_t *ints; /* room for what a pass uploads */
     float *floats;
@@ -121,22 +113,7 @@ static void keep_rows(struct cr_chain *c, struct cr_tensor *x, const struct llm_
     *kept = cr_chain_take(c, x);
 }
 
-/* The token after each of `count` rows of logits; late errors of the device show here. */
-static int choose(struct cr_chain *c, const struct generation *g, struct cr_tensor *hidden,
-                  int64_t count, int32_t *tokens)
-{
-    struct cr_tensor *logits = llm_logits(c, g->llm, hidden);
-    struct cr_tensor *best = CR_DO(c, cr_op_argmax, logits);
-    if (c->result < 0)
-        return c->result;
-    int result = cr_tensor_read(best, tokens, (size_t)count * sizeof(*tokens), c->err);
-    char name[128];
-    if (result == CR_ERR_DEVICE && llm_weights_find_nan(&g->llm->weights, name) != NULL)
-        result = cr_fail(c->err, CR_ERR_FORMAT, "the weights hold a NaN or an infinity: %s", name);
-    return c->result = result;
-}
-
-static int run_prompt(struct generation *g, struct answer *answer)
+static int run_prompt(struct generation *g, struct llm_answer *answer)
 {
     const struct llm_prompt *prompt = &g->batch->prompts[answer->item];
     const int64_t rows = prompt->rows, d = g->llm->config.width;
@@ -149,10 +126,9 @@ static int run_prompt(struct generation *g, struct answer *answer)
         keep_rows(&c, hidden, prompt, &g->hidden[answer->item]);
     if (g->logits != NULL)
         keep_rows(&c, llm_logits(&c, g->llm, hidden), prompt, &g->logits[answer->item]);
-    answer->length = rows;
     if (g->request->max_tokens > 0) {
         hidden = CR_DO(&c, cr_op_slice, hidden, (int64_t[]){0, rows - 1, 0}, (int64_t[]){1, 1, d});
-        (void)choose(&c, g, hidden, 1, &answer->token);
+        llm_choose(&c, &g->choice, hidden, answer, 1);
     }
     return cr_chain_finish(&c);
 }
@@ -166,27 +142,44 @@ static int run_prompt(struct generation *g, struct answer *answer)
 static int64_t longest_answer(const struct generation *g)
 {
     int64_t longest = 0;
-    for (size_t i = 0; i < g->going; i++)
-        longest = g->answers[i].length > longest ? g->answers[i].length : longest;
+    for (size_t i = 0; i < g->going; i++) {
+        const int64_t length = llm_answer_length(&g->answers[i]);
+        longest = length > longest ? length : longest;
+    }
     return (longest + 1 + STEP_GRAIN - 1) / STEP_GRAIN * STEP_GRAIN;
 }
 
+/* Where in the cache the prompt lies, then the tokens up to node `last`, then nothing. */
+static void place_rows(const struct llm_answer *answer, int32_t last, int64_t count, int32_t *rows)
+{
+    const int64_t length = llm_answer_length(answer);
+    const int32_t first = (int32_t)answer->first_row, prompt = (int32_t)answer->prompt;
+    for (int32_t i = 0; i < prompt; i++)
+        rows[i] = first + i;
+    for (int64_t i = length; i >= prompt; i--, last = answer->nodes[last].parent)
+        rows[i] = first + prompt + last;
+    for (int64_t i = length + 1; i < count; i++)
+        rows[i] = -1;
+}
+
+/* The last tokens of all beams of all answers that go on. */
 static void place_step(struct cr_chain *c, const struct generation *g, struct llm_pass *pass)
 {
-    const int64_t half = g->llm->config.head / 2, b = (int64_t)g->going, k = longest_answer(g);
+    const int64_t half = g->llm->config.head / 2, n = g->request->decoding->beams;
+    const int64_t b = pass->items, k = longest_answer(g);
     float *sines = g->floats + b * half;
     int32_t *const positions = g->ints, *const appended = positions + b,
                    *const lengths = appended + b, *const ids = lengths + b, *const rows = ids + b;
     for (int64_t i = 0; i < b; i++) {
-        const struct answer *answer = &g->answers[i];
-        llm_rope_row(&g->llm->config, answer->length, answer->length + 1, g->floats + i * half,
-                     sines + i * half);
+        const struct llm_answer *answer = &g->answers[i / n];
+        const int64_t length = llm_answer_length(answer);
+        const int32_t node = llm_answer_node(answer, g->request, i % n);
+        llm_rope_row(&g->llm->config, length, length + 1, g->floats + i * half, sines + i * half);
         positions[i] = (int32_t)i;
-        appended[i] = (int32_t)(answer->first_row + answer->length);
-        lengths[i] = (int32_t)(answer->length + 1);
-        ids[i] = answer->token;
-        for (int64_t j = 0; j < k; j++)
-            rows[i * k + j] = j <= answer->length ? (int32_t)(answer->first_row + j) : -1;
+        lengths[i] = (int32_t)(length + 1);
+        ids[i] = answer->nodes[node].token;
+        place_rows(answer, node, k, rows + i * k);
+        appended[i] = rows[i * k + length];
     }
     pass->cosines = upload_floats(c, g, 2, (int64_t[]){b, half}, g->floats);
     pass->sines = upload_floats(c, g, 2, (int64_t[]){b, half}, sines);
@@ -201,45 +194,78 @@ static void place_step(struct cr_chain *c, const struct generation *g, struct ll
 static int run_step(struct generation *g)
 {
     struct cr_chain c = CR_CHAIN_INIT(g->err);
-    const int64_t b = (int64_t)g->going;
-    struct llm_pass pass = {.items = b, .length = 1};
+    struct llm_pass pass = {.items = (int64_t)g->going * g->request->decoding->beams, .length = 1};
     place_step(&c, g, &pass);
     struct cr_tensor *hidden = llm_forward(&c, g->llm, &g->cache, &pass, g->context);
-    int32_t *tokens = g->ints;
-    if (choose(&c, g, hidden, b, tokens) == 0)
-        for (int64_t i = 0; i < b; i++) {
-            g->answers[i].length++;
-            g->answers[i].token = tokens[i];
-        }
+    llm_choose(&c, &g->choice, hidden, g->answers, g->going);
     return cr_chain_finish(&c);
 }
 
-/* ---- The whole ---- */
+/* ---- What is told ---- */
 
-static bool ends(const struct llm_request *request, int32_t token)
+static int tell_token(struct generation *g, const struct llm_answer *answer, int32_t token,
+                      bool *over)
 {
-    for (size_t i = 0; i < request->end_count; i++)
-        if (request->end[i] == token)
-            return true;
-    return false;
+    *over = false;
+    int result = g->request->token(g->request->user, answer->item, token, over, g->err);
+    *over = *over || result < 0 || llm_ends(g->request, token);
+    return result;
 }
 
-/* Tell the chosen tokens; answers that have ended leave the front. */
+/* The best of all beams, token by token. */
+static int tell_best(struct generation *g, struct llm_answer *answer)
+{
+    int result = 0;
+    bool over = false;
+    llm_beam_close(answer, g->request);
+    const int64_t count = llm_beam_best(answer, g->ints);
+    for (int64_t i = 0; i < count && !over; i++)
+        result = tell_token(g, answer, g->ints[i], &over);
+    return result;
+}
+
+/* What has become certain of an answer by the last step. */
+static int tell_answer(struct generation *g, struct llm_answer *answer, bool *over)
+{
+    const bool full = answer->chosen == g->request->max_tokens;
+    int result = 0;
+    if (g->request->decoding->beams > 1) {
+        *over = answer->settled || full;
+        return *over ? tell_best(g, answer) : 0;
+    }
+    result = tell_token(g, answer, answer->nodes[answer->chosen - 1].token, over);
+    *over = *over || full;
+    return result;
+}
+
+/* Tell of the last step; answers that have ended leave the front. */
 static int tell(struct generation *g)
 {
     size_t kept = 0;
     int result = 0;
     for (size_t i = 0; i < g->going && result == 0; i++) {
-        struct answer answer = g->answers[i];
-        bool stop = false;
-        answer.chosen++;
-        result = g->request->token(g->request->user, answer.item, answer.token, &stop, g->err);
-        if (!stop && answer.chosen < g->request->max_tokens && !ends(g->request, answer.token))
+        struct llm_answer answer = g->answers[i];
+        bool over = false;
+        result = tell_answer(g, &answer, &over);
+        if (!over)
             g->answers[kept++] = answer;
     }
     g->going = result < 0 ? 0 : kept;
     return result;
 }
+
+/* A cancelled run: what there is so far is an answer, too. */
+static int tell_rest(struct generation *g)
+{
+    int result = 0;
+    cr_error_clear(g->err);
+    for (size_t i = 0; i < g->going && g->request->decoding->beams > 1 && result == 0; i++)
+        result = tell_best(g, &g->answers[i]);
+    g->going = 0;
+    return result;
+}
+
+/* ---- The whole ---- */
 
 static int check_context(const struct generation *g)
 {
@@ -257,30 +283,62 @@ static int check_context(const struct generation *g)
     return 0;
 }
 
-/* Host memory for everything that passes upload; the cache. */
-static int prepare(struct generation *g)
+/* The nodes of the answers, and for beams what else they need. */
+static int prepare_answers(struct generation *g)
 {
-    const size_t count = g->batch->count, half = (size_t)g->llm->config.head / 2;
-    int64_t rows = 0, longest = 0;
-    g->answers = cr_context_scratch(g->context, (count + 1) * sizeof(*g->answers), g->err);
-    if (g->answers == NULL)
+    const size_t beams = (size_t)g->request->decoding->beams, count = g->batch->count;
+    const size_t nodes = (size_t)g->request->max_tokens * beams;
+    struct llm_node *all =
+        cr_context_scratch(g->context, (count * nodes + 1) * sizeof(*all), g->err);
+    float *sums = cr_context_scratch(g->context, (count * beams + 1) * sizeof(*sums), g->err);
+    struct llm_hypothesis *hypotheses =
+        cr_context_scratch(g->context, (count * beams + 1) * sizeof(*hypotheses), g->err);
+    if (all == NULL || sums == NULL || hypotheses == NULL)
         return CR_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        const int64_t own = g->batch->prompts[i].rows + g->request->max_tokens;
-        g->answers[i] = (struct answer){.item = i, .first_row = rows};
-        rows += own;
-        longest = own > longest ? own : longest;
+        g->answers[i].nodes = all + i * nodes;
+        g->answers[i].sums = sums + i * beams;
+        g->answers[i].hypotheses = hypotheses + i * beams;
     }
-    const size_t wide = (size_t)longest + 2 * STEP_GRAIN;
-    g->ints = cr_context_scratch(g->context, (count + 1) * (wide + 4) * sizeof(int32_t), g->err);
+    return 0;
+}
+
+/* Host memory for what passes upload: of items that are `longest`. */
+static int prepare_uploads(struct generation *g, int64_t longest)
+{
+    const size_t half = (size_t)g->llm->config.head / 2, wide = (size_t)longest + 2 * STEP_GRAIN;
+    const size_t rows = (g->batch->count + 1) * (size_t)g->request->decoding->beams;
+    g->ints = cr_context_scratch(g->context, rows * (wide + 4) * sizeof(int32_t), g->err);
     g->floats =
-        cr_context_scratch(g->context, 2 * (wide + count) * (half + 1) * sizeof(float), g->err);
-    if (g->ints == NULL || g->floats == NULL)
+        cr_context_scratch(g->context, 2 * (wide + rows) * (half + 1) * sizeof(float), g->err);
+    return g->ints == NULL || g->floats == NULL ? CR_ERR_MEMORY : 0;
+}
+
+static int prepare(struct generation *g)
+{
+    const int64_t most = g->request->max_tokens;
+    int64_t rows = 0, longest = 0;
+    g->answers =
+        cr_context_scratch(g->context, (g->batch->count + 1) * sizeof(*g->answers), g->err);
+    if (g->answers == NULL)
         return CR_ERR_MEMORY;
+    for (size_t i = 0; i < g->batch->count; i++) {
+        const int64_t prompt = g->batch->prompts[i].rows;
+        g->answers[i] = (struct llm_answer){.item = i, .prompt = prompt, .first_row = rows};
+        rows += llm_cache_rows(prompt, most, g->request->decoding->beams);
+        longest = prompt + most > longest ? prompt + most : longest;
+    }
     if (rows > INT32_MAX)
         return cr_fail(g->err, CR_ERR_LIMIT, "the batch needs a cache of %lld tokens",
                        (long long)rows);
-    return llm_cache_create(&g->cache, g->llm, rows, g->err);
+    int result = llm_cache_create(&g->cache, g->llm, rows, g->err);
+    if (result == 0)
+        result = prepare_answers(g);
+    if (result == 0)
+        result = prepare_uploads(g, longest);
+    if (result == 0)
+        result = llm_choice_prepare(&g->choice, g->batch->count, g->context, g->err);
+    return result;
 }
 
 static int run_all(struct generation *g, struct llm_result *out)
@@ -300,9 +358,7 @@ static int run_all(struct generation *g, struct llm_result *out)
     for (int64_t step = 1; result == 0 && g->going > 0; step++) {
         const int64_t going = (int64_t)g->going;
         if ((result = run_step(g)) == CR_ERR_CANCELLED) {
-            /* What there is so far is an answer, too. */
-            cr_error_clear(g->err);
-            result = 0;
+            result = tell_rest(g);
             break;
         }
         out->decoded += going;
@@ -338,8 +394,12 @@ int llm_generate(struct llm_result *out, const struct llm *llm, const struct llm
                  const struct llm_request *request, struct cr_context *context,
                  struct cr_error *err)
 {
-    struct generation g = {
-        .llm = llm, .batch = batch, .request = request, .context = context, .err = err};
+    struct generation g = {.llm = llm,
+                           .batch = batch,
+                           .request = request,
+                           .context = context,
+                           .err = err,
+                           .choice = {.llm = llm, .batch = batch, .request = request}};
     *out = (struct llm_result){.logits = NULL};
     int result = check_context(&g);
     if (result == 0)

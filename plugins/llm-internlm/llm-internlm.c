@@ -15,6 +15,7 @@ struct llm_stage {
     int64_t max_tokens, context;
     struct cr_option_ints end;
     bool ignore_end;
+    struct llm_decoding decoding;
     struct cr_model *model;
     struct llm llm;
     struct tokenizer *tokenizer; /* NULL: not needed so far */
@@ -22,6 +23,26 @@ struct llm_stage {
 };
 
 /* ---- Opening ---- */
+
+static void check_effect(struct cr_check *check, const char *option, bool effect,
+                         const char *needed)
+{
+    if (!effect && cr_check_given(check, option))
+        cr_check_problem(check, option, "it has no effect without %s", needed);
+}
+
+static void check_decoding(const struct llm_stage *stage, struct cr_check *check)
+{
+    const struct llm_decoding *decoding = &stage->decoding;
+    const bool beams = decoding->beams > 1;
+    check_effect(check, "length_penalty", beams, "\"beams\"");
+    check_effect(check, "early_stopping", beams, "\"beams\"");
+    if (beams && llm_beam_candidates(decoding->beams, stage->end.count) > LLM_MAX_CANDIDATES)
+        cr_check_problem(check, "eos",
+                         "with %lld beams a list of at most %lld ends is followed, this has %zu",
+                         (long long)decoding->beams,
+                         (long long)(LLM_MAX_CANDIDATES / decoding->beams - 1), stage->end.count);
+}
 
 static void llm_check(const void *state, struct cr_check *check)
 {
@@ -46,6 +67,7 @@ static void llm_check(const void *state, struct cr_check *check)
                          "captions join a question, and \"prompt\" is not connected");
     if (stage->ignore_end && cr_check_given(check, "eos"))
         cr_check_problem(check, "eos", "\"ignore_eos\" is set, so that it would have no effect");
+    check_decoding(stage, check);
 }
 
 static enum llm_crayon find_crayon(const char *name)
@@ -322,6 +344,8 @@ static int generate(struct llm_stage *stage, const struct llm_batch *batch, stru
         .end_count = stage->ignore_end      ? 0
                      : stage->end.count > 0 ? stage->end.count
                                             : 1,
+        .decoding = &stage->decoding,
+        .seed = cr_context_seed(context),
         .want_logits = cr_context_wants(context, "logits"),
         .want_hidden = cr_context_wants(context, "hidden"),
         .token = take_token,
@@ -435,8 +459,13 @@ static const struct cr_element llm_element = {
         "objects "
         "join the question as the template says. Prompts of a batch may differ in length; no "
         "result depends on its neighbours.\n\n"
-        "Decoding is greedy. An answer ends at a token of eos, at a stop string of the template, "
-        "or after max_tokens; a run that is cancelled hands over what was said so far.",
+        "The most likely token is chosen; with beams the answer whose tokens together are the most "
+        "likely among those that so many beams find, by the rules of Hugging Face's generate. "
+        "Beams share the cache: it takes a row for each token of the prompt, and max_tokens rows "
+        "for each beam.\n\n"
+        "An answer ends at a token of eos, at a stop string of the template, or after max_tokens; "
+        "a run that is cancelled hands over what was said so far. With beams the text comes at "
+        "once, when the best answer is known, and a stop string cuts it then.",
     .inputs =
         CR_PORTS(CR_PORT("prompt", CR_TYPE_TEXT, CR_PORT_OPTIONAL, "questions, for the template"),
                  CR_PORT("ids", CR_TYPE_TOKENS, CR_PORT_OPTIONAL, "whole prompts as token ids"),
@@ -484,7 +513,16 @@ static const struct cr_element llm_element = {
         CR_OPTION_INTS("eos", struct llm_stage, end, NULL, 0, 4194304, 0,
                        "token ids that end an answer; left out: the model's"),
         CR_OPTION_BOOL("ignore_eos", struct llm_stage, ignore_end, "false", 0,
-                       "go on until max_tokens whatever is said")),
+                       "go on until max_tokens whatever is said"),
+        CR_OPTION_INT("beams", struct llm_stage, decoding.beams, "1", 1, LLM_MAX_BEAMS, 0,
+                      "how many answers are followed at once"),
+        CR_OPTION_NUMBER("length_penalty", struct llm_stage, decoding.length_penalty, "1", -10, 10,
+                         0,
+                         "of beams: an answer's score is its log-probability divided by its "
+                         "length to this power"),
+        CR_OPTION_BOOL("early_stopping", struct llm_stage, decoding.early_stopping, "false", 0,
+                       "of beams: be content with as many answers as there are beams, though a "
+                       "better one may follow")),
     .state_size = sizeof(struct llm_stage),
     .stage = &llm_ops,
     .flags = CR_ELEMENT_USES_DEVICE,

@@ -169,13 +169,44 @@ int llm_batch_make(struct llm_batch *batch, const struct llm *llm, const struct 
 
 /* ---- Generation: generate.c ---- */
 
+/* How the next token is chosen: the most likely one, the best of several beams, or by chance. */
+struct llm_decoding {
+    int64_t beams;
+    double length_penalty; /* a beam's score: log-probability / tokens ^ length_penalty */
+    bool early_stopping;   /* end when there are `beams` answers, not when none can get better */
+    double temperature;    /* 0: not by chance */
+    int64_t top_k;         /* 0: all */
+    double top_p;          /* 1: all */
+    double repetition_penalty; /* 1: none */
+    int64_t seed;
+};
+
+#define LLM_MAX_BEAMS 64
+#define LLM_MAX_CANDIDATES 1024 /* that a device finds among all tokens: the bound of topk */
+
+/* Each beam is offered as many tokens as there are ends, and one more, so that enough go on. */
+static inline int64_t llm_beam_candidates(int64_t beams, size_t ends)
+{
+    return beams * (1 + (ends > 0 ? (int64_t)ends : 1));
+}
+
+/* Rows of the cache that an item takes. Each token of each beam has a row of its own: beams may
+ * differ from their first token on. The prompt is there once. */
+static inline int64_t llm_cache_rows(int64_t prompt, int64_t max_tokens, int64_t beams)
+{
+    return prompt + max_tokens * beams;
+}
+
 struct llm_request {
     int64_t max_tokens; /* 0: none, the prompt alone */
     int64_t context;    /* the most tokens that an item may have, 0: no limit */
     const int64_t *end; /* tokens that end an answer */
     size_t end_count;
+    const struct llm_decoding *decoding;
+    uint64_t seed;                 /* of the run; the decoding's is added */
     bool want_logits, want_hidden; /* of the prompt's rows */
-    /* A token of item `item` was chosen; `*stop` ends the item. */
+    /* A token of item `item` was chosen; `*stop` ends the item. With several beams tokens come when
+     * the best answer is known. */
     int (*token)(void *user, size_t item, int32_t id, bool *stop, struct cr_error *err);
     void *user;
 };
