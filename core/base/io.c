@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -137,6 +138,12 @@ int cr_io_stat(const char *path, struct stat *st)
     return stat(path, st);
 }
 
+int cr_io_lstat(const char *path, struct stat *st)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return lstat(path, st);
+}
+
 bool cr_io_is_writable(const char *path)
 {
     FAULT(CR_FAULT_OTHER, false);
@@ -177,6 +184,12 @@ int cr_io_rmdir(const char *path)
 {
     FAULT(CR_FAULT_OTHER, -1);
     return rmdir(path);
+}
+
+int cr_io_mkdtemp(char *path)
+{
+    FAULT(CR_FAULT_OTHER, -1);
+    return mkdtemp(path) == NULL ? -1 : 0;
 }
 
 DIR *cr_io_opendir(const char *path)

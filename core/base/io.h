@@ -23,6 +23,7 @@ int cr_io_fsync(int fd);
 int cr_io_close(int fd);
 int cr_io_fstat(int fd, struct stat *st);
 int cr_io_stat(const char *path, struct stat *st);
+int cr_io_lstat(const char *path, struct stat *st);
 /* For the effective user. */
 bool cr_io_is_writable(const char *path);
 int cr_io_fchmod(int fd, mode_t mode);
@@ -31,6 +32,7 @@ int cr_io_rename(const char *from, const char *to);
 int cr_io_unlink(const char *path);
 int cr_io_mkdir(const char *path, mode_t mode);
 int cr_io_rmdir(const char *path);
+int cr_io_mkdtemp(char *path); /* 0, or -1 with errno */
 DIR *cr_io_opendir(const char *path);
 void *cr_io_dlopen(const char *path, int flags);
 

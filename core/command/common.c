@@ -376,7 +376,7 @@ const volatile int *stop_flag(void)
 int session_open(struct session *session, const char *plugin_path, const struct cr_log *log,
                  struct cr_error *err)
 {
-    struct cr_registry_params params = {.path = plugin_path, .log = log};
+    struct cr_registry_params params = {.path = plugin_path, .log = log, .allow = session->allow};
     return cr_registry_create(&session->registry, &params, err);
 }
 

@@ -64,6 +64,7 @@ const volatile int *stop_flag(void);
 /* ---- Pipelines ---- */
 
 struct session {
+    uint32_t allow; /* of enum cr_permission; to be set before it is opened */
     struct cr_registry *registry;
     struct cr_pipeline *pipeline;
 };

@@ -24,6 +24,8 @@ static const struct option run_options[] = {
     {"seed", OPTION_NUMBER, MEMBER(seed), "N", "seed for what draws random numbers"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
+    {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
+     "let stages run other programs (segment-command)"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print the result as one JSON object"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "no notes, hints, warnings or progress"},
     {"verbose", OPTION_FLAG, MEMBER(verbose), NULL, "say more, with the time of every stage"},
@@ -364,6 +366,7 @@ static int run_run(const void *settings_, const struct strings *operands)
         return code;
     struct run run = {
         .settings = settings,
+        .session = {.allow = settings->allow_command ? CR_ALLOW_COMMAND : 0},
         .log = message_log(settings->verbose ? CR_LOG_DEBUG
                            : settings->quiet ? CR_LOG_ERROR
                                              : CR_LOG_WARNING),

@@ -12,7 +12,7 @@ struct verify_settings {
     struct strings device;
     struct number threads;
     const char *plugin_path;
-    bool json, quiet;
+    bool json, quiet, allow_command;
 };
 
 #define MEMBER(name) offsetof(struct verify_settings, name)
@@ -20,6 +20,8 @@ struct verify_settings {
 static const struct option verify_options[] = {
     {"device", OPTION_LIST, MEMBER(device), "NAME", "cpu, vulkan:1, ...; may be repeated"},
     {"threads", OPTION_NUMBER, MEMBER(threads), "N", "of the CPU; default: one a processor"},
+    {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
+     "let stages run other programs (segment-command)"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print everything as one JSON object"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "print what did not pass, and the totals"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
@@ -282,7 +284,7 @@ static int open_session(struct verification *v, const struct session *session,
 static int run_verify(const void *settings_, const struct strings *operands)
 {
     struct verification v = {.settings = settings_, .json = CR_TEXT_INIT};
-    struct session session = {.registry = NULL};
+    struct session session = {.allow = v.settings->allow_command ? CR_ALLOW_COMMAND : 0};
     struct cr_error err = CR_ERROR_INIT;
     const struct cr_log *log = message_log(v.settings->quiet ? CR_LOG_ERROR : CR_LOG_WARNING);
     if (session_open(&session, v.settings->plugin_path, log, &err) < 0)

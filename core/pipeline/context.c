@@ -202,6 +202,7 @@ void cr_context_log(const struct cr_context *context, enum cr_log_level level, c
 static int conclude(struct cr_context *context, int result, struct cr_error *why,
                     struct cr_error *err)
 {
+    cr_context_remove_folders(context);
     cr_arena_finish(&context->scratch);
     if (result == 0 && context->misuse.code != CR_OK) {
         *why = context->misuse;

@@ -38,12 +38,17 @@ struct cr_context {
     size_t first_item;         /* of the slice in the batch */
     size_t slice, slices;
     struct cr_error misuse; /* the first rule that the stage broke */
+    char *folder;           /* that holds those of cr_context_folder(); NULL: none */
+    size_t folders;         /* in it, called 0, 1, ... */
 };
 
 /* Open or run the stage that the context is about. Errors say what is wrong, not where. After a
  * successful run all wanted outputs are there and as declared. */
 int cr_context_open(struct cr_context *context, struct cr_error *err);
 int cr_context_run(struct cr_context *context, struct cr_error *err);
+
+/* Remove what cr_context_folder() gave. */
+void cr_context_remove_folders(struct cr_context *context);
 
 /* Note a figure of the stage that runs; the last one of a name counts, those beyond the eighth are
  * dropped. */

@@ -40,6 +40,7 @@ struct cr_registry {
     size_t file_count;
     struct entry *entries; /* sorted by name, then kind */
     size_t entry_count;
+    uint32_t allowed; /* of enum cr_permission */
 };
 
 /* What is needed while a registry is made. */
@@ -271,6 +272,12 @@ static int make(struct maker *maker, struct cr_error *err)
     return result;
 }
 
+static uint32_t allowed_by_environment(void)
+{
+    const char *value = cr_is_privileged() ? NULL : getenv("CRAYON_ALLOW_COMMAND");
+    return value != NULL && strcmp(value, "1") == 0 ? CR_ALLOW_COMMAND : 0;
+}
+
 int cr_registry_create(struct cr_registry **out, const struct cr_registry_params *params,
                        struct cr_error *err)
 {
@@ -281,6 +288,7 @@ int cr_registry_create(struct cr_registry **out, const struct cr_registry_params
     struct cr_registry *registry = cr_calloc(1, sizeof(*registry));
     if (registry == NULL)
         return cr_fail_memory(err, sizeof(*registry));
+    registry->allowed = params->allow | allowed_by_environment();
     struct maker maker = {.registry = registry, .log = params->log};
     if (!params->no_cache)
         cr_outcomes_load(&maker.outcomes);
@@ -329,6 +337,11 @@ void cr_registry_destroy(struct cr_registry **registry)
 }
 
 /* ---- Looking at it ---- */
+
+bool cr_registry_allows(const struct cr_registry *registry, enum cr_permission permission)
+{
+    return (registry->allowed & (uint32_t)permission) != 0;
+}
 
 size_t cr_registry_count(const struct cr_registry *registry)
 {

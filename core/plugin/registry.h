@@ -11,4 +11,7 @@
 int cr_registry_add_static(struct cr_registry *registry, const struct cr_plugin *plugin,
                            struct cr_error *err);
 
+/* Does the user allow what `permission` says? */
+bool cr_registry_allows(const struct cr_registry *registry, enum cr_permission permission);
+
 #endif

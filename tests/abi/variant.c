@@ -32,7 +32,7 @@
 #define SYMBOL crayon_plugin
 #endif
 
-#if defined(CRASH) || defined(EXIT) || defined(HANG)
+#if defined(CRASH) || defined(EXIT) || defined(HANG) || defined(CLOSE)
 __attribute__((constructor)) static void at_load(void)
 {
 #if defined(FORK)
@@ -44,6 +44,9 @@ __attribute__((constructor)) static void at_load(void)
     abort();
 #elif defined(EXIT)
     exit(EXIT);
+#elif defined(CLOSE)
+    for (int fd = 0; fd < CLOSE; fd++)
+        close(fd);
 #else
     for (;;)
         pause();

@@ -72,12 +72,12 @@ static void init(struct kit *k)
     /* the plugin */                                                                               \
     X(k->plugin.magic[0] = 'C',                                                                    \
       "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes")             \
-    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.2, this is 1.2: install a plugin "      \
+    X(k->plugin.abi_major = 0, "was built for plugin ABI 0.3, this is 1.3: install a plugin "      \
                                "built for crayon 0.1")                                             \
-    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.2, this is 1.2: install a plugin "      \
+    X(k->plugin.abi_major = 2, "was built for plugin ABI 2.3, this is 1.3: install a plugin "      \
                                "built for crayon 0.1")                                             \
     X(k->plugin.abi_minor = CR_ABI_MINOR + 1,                                                      \
-      "was built for plugin ABI 1.3, this is 1.2: install a newer crayon, or a plugin built for "  \
+      "was built for plugin ABI 1.4, this is 1.3: install a newer crayon, or a plugin built for "  \
       "crayon 0.1")                                                                                \
     X(k->plugin.size -= 1, "its struct cr_plugin is too small: 55 bytes")                          \
     X(k->plugin.size += 8, NULL)                                                                   \

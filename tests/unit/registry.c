@@ -144,18 +144,20 @@ static const struct {
 } variants[] = {
     {"bad-default", "-DINITIAL='\"12\"'",
      "element \"bad-default\": option \"level\": its default: 12 is outside 0..9"},
+    {"closing-all", "-DCLOSE=256", "exited with status 1 when it was loaded"},
+    {"closing-output", "-DCLOSE=2", "closed a standard stream when it was loaded"},
     {"crashing", "-DCRASH", "crashed when it was loaded: "},
     {"exiting", "-DEXIT=3", "exited with status 3 when it was loaded"},
     {"exiting-well", "-DEXIT=0", "exited with status 0 when it was loaded"},
     {"forking", "-DFORK -DEXIT=4", "exited with status 4 when it was loaded"},
     {"hanging", "-DHANG", "was not loaded after 0.5 s"},
     {"newer", "-DMINOR=7",
-     "was built for plugin ABI 1.7, this is 1.2: install a newer crayon, or a plugin built for "
+     "was built for plugin ABI 1.7, this is 1.3: install a newer crayon, or a plugin built for "
      "crayon 0.1"},
     {"older", "-DMAJOR=0",
-     "was built for plugin ABI 0.2, this is 1.2: install a plugin built for crayon 0.1"},
+     "was built for plugin ABI 0.3, this is 1.3: install a plugin built for crayon 0.1"},
     {"other", "-DMAJOR=2",
-     "was built for plugin ABI 2.2, this is 1.2: install a plugin built for crayon 0.1"},
+     "was built for plugin ABI 2.3, this is 1.3: install a plugin built for crayon 0.1"},
     {"no-magic", "-DMAGIC=\"'x'\"",
      "is not a crayon plugin: its crayon_plugin does not begin with the magic bytes"},
     {"no-symbol", "-DSYMBOL=crayon_plug", "is not a crayon plugin: it has no symbol crayon_plugin"},

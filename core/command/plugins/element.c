@@ -7,26 +7,50 @@
 #include "plugin/devices.h"
 #include "plugin/options.h"
 
+#define INDENT "    " /* of examples */
+
 const char *element_kind_name(uint32_t kind)
 {
     return kind == CR_ELEMENT_STAGE ? "stage" : kind == CR_ELEMENT_DEVICE ? "device" : "?";
 }
 
-bool next_paragraph(const char **text, struct cr_text *paragraph)
+/* The lines of an example, up to the first that is neither indented nor empty. */
+static void take_example(const char **text, struct cr_text *example)
+{
+    size_t empty = 0;
+    for (const char *at = *text; *at == '\n' || strncmp(at, INDENT, strlen(INDENT)) == 0;) {
+        size_t bytes = strcspn(at, "\n");
+        for (; bytes > 0 && empty > 0; empty--)
+            cr_text_add(example, "\n");
+        empty += bytes == 0;
+        if (bytes > 0)
+            cr_text_printf(example, "%.*s\n", (int)(bytes - strlen(INDENT)), at + strlen(INDENT));
+        *text = at += bytes + (at[bytes] == '\n');
+    }
+}
+
+bool next_paragraph(const char **text, struct cr_text *paragraph, bool *literal)
 {
     const char *at = *text;
+    at += strspn(at, "\n");
+    *literal = strncmp(at, INDENT, strlen(INDENT)) == 0;
+    if (*literal) {
+        *text = at;
+        take_example(text, paragraph);
+        return true;
+    }
     at += strspn(at, " \n");
     for (;;) {
         size_t bytes = strcspn(at, " \n");
         cr_text_append(paragraph, at, bytes);
         at += bytes;
         size_t gap = strspn(at, " \n");
-        bool ends = at[gap] == '\0';
-        for (size_t i = 0, newlines = 0; i < gap && !ends; i++)
-            ends = (newlines += at[i] == '\n') > 1;
-        at += gap;
-        if (ends)
+        size_t newlines = 0;
+        for (size_t i = 0; i < gap; i++)
+            newlines += at[i] == '\n';
+        if (at[gap] == '\0' || newlines > 1)
             break;
+        at += gap;
         cr_text_add(paragraph, " ");
     }
     *text = at;
@@ -84,6 +108,14 @@ static bool print_options(const struct cr_option *const *options)
     return true;
 }
 
+static void print_example(const char *lines)
+{
+    for (size_t bytes; *lines != '\0'; lines += bytes + 1) {
+        bytes = strcspn(lines, "\n");
+        print("%s%.*s\n", bytes > 0 ? INDENT : "", (int)bytes, lines);
+    }
+}
+
 bool element_print(const struct cr_element *element, const struct cr_plugin *plugin,
                    const char *file)
 {
@@ -94,9 +126,13 @@ bool element_print(const struct cr_element *element, const struct cr_plugin *plu
           plugin->licence, file);
     const char *rest = element->description != NULL ? element->description : "";
     struct cr_text paragraph = CR_TEXT_INIT;
-    while (next_paragraph(&rest, &paragraph)) {
+    bool literal;
+    while (next_paragraph(&rest, &paragraph, &literal)) {
         print("\n");
-        print_wrapped(paragraph.data, 0, 0);
+        if (literal)
+            print_example(paragraph.data);
+        else
+            print_wrapped(paragraph.data, 0, 0);
         cr_text_finish(&paragraph);
     }
     cr_text_finish(&paragraph);

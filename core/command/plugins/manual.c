@@ -42,6 +42,18 @@ static void add_text(struct cr_text *page, const char *text)
     cr_text_add(page, "\n");
 }
 
+/* Lines as they are. */
+static void add_lines(struct cr_text *page, const char *lines)
+{
+    cr_text_add(page, ".Bd -literal -offset indent\n");
+    for (size_t bytes; *lines != '\0'; lines += bytes + 1) {
+        bytes = strcspn(lines, "\n");
+        add_word(page, lines, bytes, true);
+        cr_text_add(page, "\n");
+    }
+    cr_text_add(page, ".Ed\n");
+}
+
 /* The rest of a macro line: quotes would be eaten, too. */
 static void add_argument(struct cr_text *page, const char *text)
 {
@@ -232,9 +244,13 @@ void element_manual(const struct cr_element *element, struct cr_text *page)
     add_opening(page, element);
     const char *rest = element->description != NULL ? element->description : "";
     struct cr_text paragraph = CR_TEXT_INIT;
-    while (next_paragraph(&rest, &paragraph)) {
-        cr_text_add(page, ".Pp\n");
-        add_text(page, paragraph.data);
+    bool literal;
+    while (next_paragraph(&rest, &paragraph, &literal)) {
+        cr_text_add(page, literal ? "" : ".Pp\n");
+        if (literal)
+            add_lines(page, paragraph.data);
+        else
+            add_text(page, paragraph.data);
         cr_text_finish(&paragraph);
     }
     page->failed = page->failed || paragraph.failed;

@@ -9,8 +9,10 @@
 const char *element_kind_name(uint32_t kind);
 
 /* Paragraph after paragraph of a description, parted by empty lines: the next one from `*text` on
- * into `paragraph`, with single spaces between words. False when there is none left. */
-bool next_paragraph(const char **text, struct cr_text *paragraph);
+ * into `paragraph`, with single spaces between words. One whose lines begin with four spaces is an
+ * example (`*literal`), which goes on over empty lines: without these spaces, each line ended.
+ * False when there is none left. */
+bool next_paragraph(const char **text, struct cr_text *paragraph, bool *literal);
 
 /* Everything about one element, for a terminal of 80 columns. */
 bool element_print(const struct cr_element *element, const struct cr_plugin *plugin,

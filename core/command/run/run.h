@@ -13,7 +13,7 @@ struct run_settings {
     const char *plugin_path;
     const char *batch;
     struct number seed;
-    bool json, quiet, verbose;
+    bool json, quiet, verbose, allow_command;
 };
 
 /* Everything that a run knows: the wishes, the loaded pipeline, the inputs and outputs. */

@@ -49,7 +49,7 @@ extern "C" {
 #endif
 
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 2
+#define CR_ABI_MINOR 3
 #define CR_PLUGIN_MAGIC "crayon\r\n"
 
 /* ---- Ports ---- */
@@ -218,6 +218,22 @@ int cr_context_load(struct cr_context *context, struct cr_claim *claim,
 CR_API
 void *cr_context_scratch(struct cr_context *context, size_t bytes,
                          struct cr_error *err) CR_MUST_CHECK;
+
+/* A new, empty folder for the files of this run() or open(), which is removed with all that is in
+ * it when that returns: its path, borrowed; NULL after a failure. (since ABI 1.3) */
+CR_API
+const char *cr_context_folder(struct cr_context *context, struct cr_error *err) CR_MUST_CHECK;
+/* Run a program and wait for it: `argv` ends with NULL and is handed over as it is, without a
+ * shell; a name without a slash is looked up in $PATH. It reads nothing, starts in the current
+ * folder, and has no open files but its standard streams. After `timeout` seconds, or when the user
+ * asks to stop (CR_ERR_CANCELLED), it is ended together with all that it started, and so is what it
+ * leaves running. A status other than 0 is CR_ERR_IO; the message ends with the last lines that the
+ * program wrote. Links, FIFOs and the like that are then in a folder of cr_context_folder() are
+ * CR_ERR_FORMAT. CR_ERR_ARGUMENT unless the user allows it, see CR_ALLOW_COMMAND in
+ * crayon/registry.h. (since ABI 1.3) */
+CR_API
+int cr_context_command(struct cr_context *context, const char *const *argv, double timeout,
+                       struct cr_error *err) CR_MUST_CHECK;
 
 /* Has the user asked to stop? A stage that runs long looks now and then, and returns
  * CR_ERR_CANCELLED. */

@@ -24,12 +24,20 @@ extern "C" {
 
 struct cr_registry;
 
+/* What stages may do only if the user says so: neither a pipeline nor a plugin can. (since ABI 1.3)
+ */
+enum cr_permission {
+    CR_ALLOW_COMMAND = 1, /* run other programs. $CRAYON_ALLOW_COMMAND=1 allows it as well, except
+                             in a program that runs with raised privileges */
+};
+
 struct cr_registry_params {
     const char *path;         /* folders to search first, colon separated; or NULL */
     const struct cr_log *log; /* must outlive the registry; or NULL */
     bool only_path;           /* search `path` alone */
     bool no_cache;            /* neither read nor write the cache of outcomes */
-    uint32_t reserved[4];
+    uint32_t allow;           /* of enum cr_permission; since ABI 1.3 */
+    uint32_t reserved[3];
 };
 
 /* Find and load plugins. Fails only for want of memory: what could not be loaded is listed with its
