@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* Fuzz target: JPEG pictures and their EXIF data. */
+#include "picture.h"
