@@ -3,7 +3,7 @@
 #ifndef LLM_GENERATE_H
 #define LLM_GENERATE_H
 
-#include "llm.h"
+#include "sample.h"
 
 /* A token of an answer, and the one that it follows: -1, the prompt. The tokens of an item's beams
  * are a tree: node t n + i is the t-th token of beam i of n. Its keys and values lie in the cache
@@ -76,9 +76,12 @@ struct llm_choice {
     const struct llm *llm;
     const struct llm_batch *batch;
     const struct llm_request *request;
-    int64_t candidates; /* of an answer */
-    float *values;      /* [answers, candidates] */
-    int32_t *indices;   /* likewise */
+    int64_t candidates;                   /* of an answer */
+    float *values;                        /* [answers, candidates] */
+    int32_t *indices;                     /* likewise */
+    struct llm_distribution distribution; /* by chance: of one answer after the other */
+    uint8_t *is_used;                     /* [V], zeros; with a repetition penalty, as is */
+    int32_t *used;                        /* room for the tokens that all beams have used */
 };
 
 /* Room for `answers` answers at once, scratch of the context. */
@@ -86,7 +89,7 @@ int llm_choice_prepare(struct llm_choice *choice, size_t answers, struct cr_cont
                        struct cr_error *err) CR_MUST_CHECK;
 /* The next token of every beam of `count` answers, from the hidden state of their last ones
  * [..., D]. Waits for the device: late errors show here. */
-void llm_choose(struct cr_chain *chain, const struct llm_choice *choice, struct cr_tensor *hidden,
+void llm_choose(struct cr_chain *chain, struct llm_choice *choice, struct cr_tensor *hidden,
                 struct llm_answer *answers, size_t count);
 
 #endif

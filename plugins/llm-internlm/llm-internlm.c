@@ -37,6 +37,16 @@ static void check_decoding(const struct llm_stage *stage, struct cr_check *check
     const bool beams = decoding->beams > 1;
     check_effect(check, "length_penalty", beams, "\"beams\"");
     check_effect(check, "early_stopping", beams, "\"beams\"");
+    check_effect(check, "top_k", decoding->temperature > 0, "\"temperature\"");
+    check_effect(check, "top_p", decoding->temperature > 0, "\"temperature\"");
+    if (beams && decoding->temperature > 0)
+        cr_check_problem(check, "temperature",
+                         "beam search does not draw; leave \"beams\" or this out");
+    if (decoding->temperature > 0 && decoding->temperature < LLM_MIN_TEMPERATURE)
+        cr_check_problem(check, "temperature",
+                         "%g leaves only the most likely token; 0 says so, and %g is the least "
+                         "above it",
+                         decoding->temperature, LLM_MIN_TEMPERATURE);
     if (beams && llm_beam_candidates(decoding->beams, stage->end.count) > LLM_MAX_CANDIDATES)
         cr_check_problem(check, "eos",
                          "with %lld beams a list of at most %lld ends is followed, this has %zu",
@@ -459,10 +469,16 @@ static const struct cr_element llm_element = {
         "objects "
         "join the question as the template says. Prompts of a batch may differ in length; no "
         "result depends on its neighbours.\n\n"
-        "The most likely token is chosen; with beams the answer whose tokens together are the most "
-        "likely among those that so many beams find, by the rules of Hugging Face's generate. "
-        "Beams share the cache: it takes a row for each token of the prompt, and max_tokens rows "
-        "for each beam.\n\n"
+        "The most likely token is chosen. With beams it is the answer whose tokens together are "
+        "the most likely among those that so many beams find, by the rules of Hugging Face's "
+        "generate. Beams share the cache: it takes a row for each token of the prompt, and "
+        "max_tokens rows for each beam.\n\n"
+        "With a temperature tokens are drawn by chance: repetition_penalty, temperature, top_k and "
+        "top_p say from which, in this order. The t-th token is drawn with the t-th number that "
+        "SplitMix64 gives from the seed: a run can be repeated, and an answer is the same alone, "
+        "in a batch, and at any place in it. Another seed gives another answer. The published "
+        "demonstration of CoLLaVO has temperature 0.9, top_k 50 and top_p 0.95, the published "
+        "evaluation 3 beams; templates do not set these.\n\n"
         "An answer ends at a token of eos, at a stop string of the template, or after max_tokens; "
         "a run that is cancelled hands over what was said so far. With beams the text comes at "
         "once, when the best answer is known, and a stop string cuts it then.",
@@ -522,7 +538,21 @@ static const struct cr_element llm_element = {
                          "length to this power"),
         CR_OPTION_BOOL("early_stopping", struct llm_stage, decoding.early_stopping, "false", 0,
                        "of beams: be content with as many answers as there are beams, though a "
-                       "better one may follow")),
+                       "better one may follow"),
+        CR_OPTION_NUMBER("temperature", struct llm_stage, decoding.temperature, "0", 0, 100, 0,
+                         "draw each token by chance, with its logits divided by this; 0: take the "
+                         "most likely one"),
+        CR_OPTION_INT("top_k", struct llm_stage, decoding.top_k, "0", 0, LLM_MAX_CANDIDATES, 0,
+                      "draw among so many of the most likely tokens; 0: among all"),
+        CR_OPTION_NUMBER("top_p", struct llm_stage, decoding.top_p, "1", 1e-6, 1, 0,
+                         "draw among the most likely tokens that together are so likely"),
+        CR_OPTION_NUMBER("repetition_penalty", struct llm_stage, decoding.repetition_penalty, "1",
+                         0.01, 100, 0,
+                         "what the logits of tokens that the prompt or the answer holds are "
+                         "divided by where positive, multiplied by elsewhere"),
+        CR_OPTION_INT("seed", struct llm_stage, decoding.seed, "0", 0, 9007199254740991, 0,
+                      "of what is drawn, added to the seed of the run; the same gives the same "
+                      "answer on the same device")),
     .state_size = sizeof(struct llm_stage),
     .stage = &llm_ops,
     .flags = CR_ELEMENT_USES_DEVICE,

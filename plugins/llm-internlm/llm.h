@@ -182,6 +182,7 @@ struct llm_decoding {
 };
 
 #define LLM_MAX_BEAMS 64
+#define LLM_MIN_TEMPERATURE 1e-3
 #define LLM_MAX_CANDIDATES 1024 /* that a device finds among all tokens: the bound of topk */
 
 /* Each beam is offered as many tokens as there are ends, and one more, so that enough go on. */

@@ -3,9 +3,9 @@
 # cases-lib.sh: the recorded cases with crayon verify, a test case for each folder; read with "." after a library that
 # has $number and $scratch.
 
-# list FOLDER: its cases, but those of beam search, which llm-internlm does not have.
+# list FOLDER: its cases.
 list() {
-    find "$1/" \( -name '*.case.json' -o -name case.json \) ! -name '*beam[0-9]*' | sort
+    find "$1/" -name '*.case.json' -o -name case.json | sort
 }
 
 # folder DEVICE NAME FOLDER: its cases pass, or some cannot run here and the others pass.

@@ -97,6 +97,8 @@ elif [ -z "${CRAYON_TEST_QUICK:-}" ]; then
         ops/quantize ops/units"
 fi
 
+[ ! -x "$top_builddir/tests/golden/sampling_case" ] || programs="$programs golden/sampling_case"
+
 # What drivers keep for themselves is not ours to free.
 LSAN_OPTIONS="suppressions=$top_srcdir/tests/portability/drivers.supp:print_suppressions=0"
 export LSAN_OPTIONS
