@@ -1,211 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention of many queries. A task takes a block of queries of all heads that share a key head:
  * their rows are one matrix against each block of keys, so that a block of keys is packed once for
- * all of them.
- *
- * For each block: scores = q k^T by the micro-kernel of the tiles; online softmax by rows; out =
- * out factor + p v by the micro-kernel again. */
+ * all of them. A few rows at a time, as many as the micro-kernel of the tiles takes, stay in the
+ * first-level cache: scores = q k^T; online softmax by rows; out = out factor + p v. */
 #include <math.h>
 #include <string.h>
 
 #include "attention.h"
+#include "lanes.h"
 #include "tile.h"
-#include "vmath.h"
 
-#define KEYS 128   /* in a block */
-#define ROWS 120   /* in a task: at most, and whole groups for the micro-kernel */
-#define FEW_ROWS 8 /* up to so many go one by one */
-
-/* ---- Rows ---- */
-
-void cpu_attention_load(const struct cpu_attention *a, const void *from, int64_t at, float *out)
-{
-    if (at < 0)
-        memset(out, 0, (size_t)a->d * sizeof(float));
-    else if (a->half)
-        cpu_f16_row(a->level, (const uint16_t *)from + at, a->d, out);
-    else
-        memcpy(out, (const float *)from + at, (size_t)a->d * sizeof(float));
-}
-
-void cpu_attention_cover(const struct cpu_attention *a, int64_t b, int64_t h, int64_t i, int64_t j0,
-                         int64_t count, float *scores)
-{
-    for (int64_t j = 0; j < count; j++)
-        scores[j] *= a->scale;
-    if (a->bias.data != NULL) {
-        const float *bias = (const float *)a->bias.data + b * a->bias.batch + h * a->bias.head +
-                            i * a->bias.query + j0;
-        for (int64_t j = 0; j < count; j++)
-            scores[j] += bias[j];
-    }
-    if (a->mask.data != NULL) {
-        const uint8_t *mask = (const uint8_t *)a->mask.data + b * a->mask.batch + h * a->mask.head +
-                              i * a->mask.query + j0;
-        for (int64_t j = 0; j < count; j++)
-            if (mask[j] == 0)
-                scores[j] = -INFINITY;
-    }
-    if (a->rows != NULL) {
-        const int32_t *rows = a->rows + b * a->keys + j0;
-        for (int64_t j = 0; j < count; j++)
-            if (rows[j] < 0)
-                scores[j] = -INFINITY;
-    }
-    int64_t reach = cpu_attention_reach(a, b, i) - j0;
-    for (int64_t j = reach < 0 ? 0 : reach; j < count; j++)
-        scores[j] = -INFINITY;
-}
-
-static float largest_plain(const float *x, int64_t count, float start)
-{
-    for (int64_t j = 0; j < count; j++)
-        start = x[j] > start ? x[j] : start;
-    return start;
-}
-
-static float exp_and_sum_plain(float *x, int64_t count, float maximum)
-{
-    float sum = 0;
-    for (int64_t j = 0; j < count; j++) {
-        x[j] = expf(x[j] - maximum);
-        sum += x[j];
-    }
-    return sum;
-}
-
-#if CPU_X86
-CPU_TARGET_AVX512 static float largest_avx512(const float *x, int64_t count, float start)
-{
-    __m512 top = _mm512_set1_ps(start);
-    for (int64_t j = 0; j < count; j += 16) {
-        __mmask16 mask = count - j >= 16 ? 0xFFFF : (__mmask16)((1u << (count - j)) - 1);
-        top = _mm512_mask_max_ps(top, mask, top, _mm512_maskz_loadu_ps(mask, x + j));
-    }
-    return _mm512_reduce_max_ps(top);
-}
-
-CPU_TARGET_AVX512 static float exp_and_sum_avx512(float *x, int64_t count, float maximum)
-{
-    const __m512 top = _mm512_set1_ps(maximum);
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t j = 0; j < count; j += 16) {
-        __mmask16 mask = count - j >= 16 ? 0xFFFF : (__mmask16)((1u << (count - j)) - 1);
-        __m512 e = cpu_exp_512(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + j), top));
-        _mm512_mask_storeu_ps(x + j, mask, e);
-        sum = _mm512_mask_add_ps(sum, mask, sum, e);
-    }
-    return _mm512_reduce_add_ps(sum);
-}
-
-CPU_TARGET_AVX2 static float largest_avx2(const float *x, int64_t count, float start)
-{
-    __m256 top = _mm256_set1_ps(start);
-    int64_t j = 0;
-    for (; j + 8 <= count; j += 8)
-        top = _mm256_max_ps(top, _mm256_loadu_ps(x + j));
-    float lanes[8];
-    _mm256_storeu_ps(lanes, top);
-    return largest_plain(x + j, count - j, largest_plain(lanes, 8, start));
-}
-
-CPU_TARGET_AVX2 static float exp_and_sum_avx2(float *x, int64_t count, float maximum)
-{
-    const __m256 top = _mm256_set1_ps(maximum);
-    __m256 sum = _mm256_setzero_ps();
-    int64_t j = 0;
-    for (; j + 8 <= count; j += 8) {
-        __m256 e = cpu_exp_256(_mm256_sub_ps(_mm256_loadu_ps(x + j), top));
-        _mm256_storeu_ps(x + j, e);
-        sum = _mm256_add_ps(sum, e);
-    }
-    float lanes[8];
-    _mm256_storeu_ps(lanes, sum);
-    float total = ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
-                  ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
-    return total + exp_and_sum_plain(x + j, count - j, maximum);
-}
-#endif
-
-#if CPU_ARM
-static float largest_neon(const float *x, int64_t count, float start)
-{
-    float32x4_t top = vdupq_n_f32(start);
-    int64_t j = 0;
-    for (; j + 4 <= count; j += 4)
-        top = vmaxnmq_f32(top, vld1q_f32(x + j));
-    return largest_plain(x + j, count - j, vmaxnmvq_f32(top));
-}
-
-static float exp_and_sum_neon(float *x, int64_t count, float maximum)
-{
-    const float32x4_t top = vdupq_n_f32(maximum);
-    float32x4_t sum = vdupq_n_f32(0);
-    int64_t j = 0;
-    for (; j + 4 <= count; j += 4) {
-        float32x4_t e = cpu_exp_neon(vsubq_f32(vld1q_f32(x + j), top));
-        vst1q_f32(x + j, e);
-        sum = vaddq_f32(sum, e);
-    }
-    return vaddvq_f32(sum) + exp_and_sum_plain(x + j, count - j, maximum);
-}
-#endif
-
-static float largest(enum cpu_level level, const float *x, int64_t count, float start)
-{
-#if CPU_X86
-    if (level == CPU_AVX512)
-        return largest_avx512(x, count, start);
-    if (level == CPU_AVX2)
-        return largest_avx2(x, count, start);
-#elif CPU_ARM
-    if (level == CPU_NEON)
-        return largest_neon(x, count, start);
-#endif
-    (void)level;
-    return largest_plain(x, count, start);
-}
-
-static float exp_and_sum(enum cpu_level level, float *x, int64_t count, float maximum)
-{
-#if CPU_X86
-    if (level == CPU_AVX512)
-        return exp_and_sum_avx512(x, count, maximum);
-    if (level == CPU_AVX2)
-        return exp_and_sum_avx2(x, count, maximum);
-#elif CPU_ARM
-    if (level == CPU_NEON)
-        return exp_and_sum_neon(x, count, maximum);
-#endif
-    (void)level;
-    return exp_and_sum_plain(x, count, maximum);
-}
-
-float cpu_attention_soften(enum cpu_level level, float *scores, int64_t count, float *maximum,
-                           float *sum)
-{
-    float top = largest(level, scores, count, *maximum);
-    if (top == -INFINITY && *sum == 0) {
-        /* Nothing visible yet, unless a score is NaN, which no maximum shows. */
-        bool nan = false;
-        for (int64_t j = 0; j < count; j++) {
-            nan |= scores[j] != scores[j];
-            scores[j] = 0;
-        }
-        *sum = nan ? NAN : 0;
-        return 1;
-    }
-    float factor = *maximum == top ? 1 : expf(*maximum - top);
-    *maximum = top;
-    *sum = *sum * factor + exp_and_sum(level, scores, count, top);
-    return factor;
-}
-
-/* ---- A task ---- */
+#define KEYS CPU_TILE_ROW /* in a block, at most */
+#define ROWS 168          /* in a task, at most */
+#define FEW_ROWS 8        /* up to so many go one by one */
 
 struct plan {
     struct cpu_attention a;
     struct cpu_tile tile;
+    int64_t keys;   /* in a block */
     int64_t block;  /* queries of a task */
     int64_t blocks; /* tasks of a key head */
     int64_t width;  /* d, rounded up to whole panels */
@@ -217,12 +29,24 @@ struct plan {
 struct room {
     float *q;      /* [groups of mr][d][mr] */
     float *k;      /* [groups of nr][d][nr] */
-    float *v;      /* [width / nr][KEYS][nr] */
-    float *rows;   /* [KEYS][d]: keys or values as f32 */
-    float *scores; /* [rows][KEYS] */
-    float *p;      /* [groups of mr][KEYS][mr] */
+    float *v;      /* [width / nr][keys][nr] */
+    float *rows;   /* [keys][d]: keys, then values, as f32 */
+    float *scores; /* [mr][CPU_TILE_ROW] */
     float *out;    /* [rows][width] */
     float *maximum, *sum;
+};
+
+/* Row r of a task is query q0 + r % count of head key_head * group + r / count. */
+struct block {
+    int64_t b, key_head, q0, count, rows;
+};
+
+/* A block of keys that is at work, and their values. */
+struct keys {
+    int64_t j0, count;
+    const float *values; /* [count][d] */
+    const float *panels; /* [width / nr][count][nr] */
+    bool finite;         /* all values: 0 times another would not be 0 */
 };
 
 static int64_t round_up(int64_t value, int64_t step)
@@ -235,12 +59,16 @@ static size_t cut(const struct plan *plan, float *memory, struct room *room)
 {
     const struct cpu_attention *a = &plan->a;
     int64_t rows = round_up(a->group * plan->block, plan->tile.mr);
-    int64_t keys = round_up(KEYS, plan->tile.nr);
-    const int64_t sizes[] = {rows * a->d,        keys * a->d, KEYS * plan->width,
-                             KEYS * a->d,        rows * KEYS, rows * KEYS,
-                             rows * plan->width, rows,        rows};
-    float **parts[] = {&room->q, &room->k,   &room->v,       &room->rows, &room->scores,
-                       &room->p, &room->out, &room->maximum, &room->sum};
+    const int64_t sizes[] = {rows * a->d,
+                             round_up(plan->keys, plan->tile.nr) * a->d,
+                             plan->keys * plan->width,
+                             plan->keys * a->d,
+                             plan->tile.mr * CPU_TILE_ROW,
+                             rows * plan->width,
+                             rows,
+                             rows};
+    float **parts[] = {&room->q,      &room->k,   &room->v,       &room->rows,
+                       &room->scores, &room->out, &room->maximum, &room->sum};
     size_t used = 0;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         *parts[i] = memory == NULL ? NULL : memory + used;
@@ -249,144 +77,185 @@ static size_t cut(const struct plan *plan, float *memory, struct room *room)
     return used;
 }
 
-/* Row r of a task is query q0 + r % count of head first_head + r / count. */
-struct block {
-    int64_t b, key_head, q0, count, rows;
-};
+static struct cpu_attention_row row_of(const struct plan *plan, const struct block *block,
+                                       int64_t r)
+{
+    return (struct cpu_attention_row){block->b, block->key_head * plan->a.group + r / block->count,
+                                      block->q0 + r % block->count};
+}
 
-static void gather_queries(const struct plan *plan, const struct block *block, struct room *room)
+/* Where a row stands in q and y. */
+static int64_t place_of(const struct plan *plan, const struct block *block, int64_t r)
+{
+    const struct cpu_attention_row row = row_of(plan, block, r);
+    return ((row.b * plan->a.heads + row.head) * plan->a.queries + row.query) * plan->a.d;
+}
+
+/* ---- Packing ---- */
+
+/* Rows that lie one behind the other, of one head, go into their group together. */
+static void pack_queries(const struct plan *plan, const struct block *block, struct room *room)
 {
     const struct cpu_attention *a = &plan->a;
-    const struct cpu_tile *t = &plan->tile;
-    for (int64_t r = 0; r < block->rows; r++) {
-        int64_t head = block->key_head * a->group + r / block->count;
-        const float *q =
-            a->q +
-            ((block->b * a->heads + head) * a->queries + block->q0 + r % block->count) * a->d;
-        float *to = room->q + r / t->mr * t->mr * a->d + r % t->mr;
-        for (int64_t i = 0; i < a->d; i++)
-            to[i * t->mr] = q[i];
+    const int64_t mr = plan->tile.mr;
+    for (int64_t r = 0, run; r < block->rows; r += run) {
+        int64_t of_head = block->count - r % block->count, of_group = mr - r % mr;
+        run = of_head < of_group ? of_head : of_group;
+        cpu_transpose(a->level, a->q + place_of(plan, block, r), a->d, run, a->d,
+                      room->q + r / mr * mr * a->d + r % mr, mr);
     }
-    for (int64_t r = block->rows; r % t->mr != 0; r++)
-        for (int64_t i = 0; i < a->d; i++)
-            room->q[r / t->mr * t->mr * a->d + i * t->mr + r % t->mr] = 0;
 }
 
-static void load_rows(const struct cpu_attention *a, const struct block *block, const void *from,
-                      int64_t j0, int64_t count, float *rows)
+/* Rows of k or v as f32: in place, or copied to `memory`. */
+static const float *rows_of(const struct plan *plan, const struct block *block, const void *from,
+                            int64_t j0, int64_t count, float *memory)
 {
+    const struct cpu_attention *a = &plan->a;
+    if (!a->half && a->rows == NULL)
+        return (const float *)from + cpu_attention_key(a, block->b, block->key_head, j0);
     for (int64_t j = 0; j < count; j++)
         cpu_attention_load(a, from, cpu_attention_key(a, block->b, block->key_head, j0 + j),
-                           rows + j * a->d);
+                           memory + j * a->d);
+    return memory;
 }
 
-static void pack_keys(const struct plan *plan, const struct block *block, int64_t j0, int64_t count,
+static void pack_keys(const struct plan *plan, const struct block *block, const struct keys *keys,
                       struct room *room)
 {
     const struct cpu_attention *a = &plan->a;
-    const int nr = plan->tile.nr;
-    load_rows(a, block, a->k, j0, count, room->rows);
-    for (int64_t j = 0; j < count; j += nr) {
-        int64_t n = count - j < nr ? count - j : nr;
-        if (n < nr)
-            memset(room->k + j * a->d, 0, (size_t)(nr * a->d) * sizeof(float));
-        cpu_transpose(a->level, room->rows + j * a->d, a->d, n, a->d, room->k + j * a->d, nr);
-    }
+    const int64_t nr = plan->tile.nr;
+    const float *rows = rows_of(plan, block, a->k, keys->j0, keys->count, room->rows);
+    for (int64_t j = 0; j < keys->count; j += nr)
+        cpu_transpose(a->level, rows + j * a->d, a->d, keys->count - j < nr ? keys->count - j : nr,
+                      a->d, room->k + j * a->d, nr);
 }
 
-/* Returns whether all values are finite: 0 times another would not be 0. */
-static bool pack_values(const struct plan *plan, const struct block *block, int64_t j0,
-                        int64_t count, struct room *room)
+/* *out: 0 if all of x are finite, else NaN. */
+CPU_INLINE void trouble_body(enum cpu_level level, const float *x, int64_t count, float *out)
+{
+    (void)level;
+    cpu_v8 sum = {0};
+    float lanes[CPU_LANES], total = 0;
+    int64_t i = 0;
+    for (; i + CPU_LANES <= count; i += CPU_LANES)
+        sum += CPU_LOAD8(x + i) * 0.0f;
+    for (; i < count; i++)
+        total += x[i] * 0.0f;
+    CPU_STORE8(lanes, sum);
+    for (int j = 0; j < CPU_LANES; j++)
+        total += lanes[j];
+    *out = total;
+}
+CPU_VARIANTS(trouble, (enum cpu_level level, const float *x, int64_t count, float *out),
+             (level, x, count, out))
+
+static void pack_values(const struct plan *plan, const struct block *block, struct keys *keys,
+                        struct room *room)
 {
     const struct cpu_attention *a = &plan->a;
-    const int nr = plan->tile.nr;
-    load_rows(a, block, a->v, j0, count, room->rows);
-    float zero = 0;
-    for (int64_t i = 0; i < count * a->d; i++)
-        zero += room->rows[i] * 0.0f;
+    const int64_t nr = plan->tile.nr;
+    float found;
+    keys->values = rows_of(plan, block, a->v, keys->j0, keys->count, room->rows);
+    trouble(a->level, keys->values, keys->count * a->d, &found);
+    keys->finite = found == 0;
+    keys->panels = room->v;
+    if (a->d == nr) { /* they lie as a panel does */
+        keys->panels = keys->values;
+        return;
+    }
     for (int64_t c = 0; c < plan->width; c += nr) {
-        float *to = room->v + c * KEYS;
+        float *to = room->v + c * keys->count;
         int64_t n = a->d - c < nr ? a->d - c : nr;
-        for (int64_t j = 0; j < count; j++, to += nr) {
-            memcpy(to, room->rows + j * a->d + c, (size_t)n * sizeof(float));
+        for (int64_t j = 0; j < keys->count; j++, to += nr) {
+            memcpy(to, keys->values + j * a->d + c, (size_t)n * sizeof(float));
             for (int64_t i = n; i < nr; i++)
                 to[i] = 0;
         }
     }
-    return zero == 0;
 }
 
-/* The scores of all rows against a block of keys. */
-static void score(const struct plan *plan, const struct block *block, int64_t count,
+/* ---- mr rows from r on, and a block of keys ---- */
+
+static void score(const struct plan *plan, int64_t r, int rows, const struct keys *keys,
                   struct room *room)
 {
     const struct cpu_tile *t = &plan->tile;
     const int64_t d = plan->a.d;
-    for (int64_t r = 0; r < block->rows; r += t->mr)
-        for (int64_t j = 0; j < count; j += t->nr)
-            t->multiply(d, room->q + r * d, room->k + j * d, room->scores + r * KEYS + j, KEYS,
-                        (int)(block->rows - r < t->mr ? block->rows - r : t->mr),
-                        (int)(count - j < t->nr ? count - j : t->nr), false);
+    for (int64_t j = 0; j < keys->count; j += t->nr)
+        t->multiply(d, room->q + r * d, room->k + j * d, room->scores + j, CPU_TILE_ROW, rows,
+                    (int)(keys->count - j < t->nr ? keys->count - j : t->nr), false);
 }
 
-/* Softmax of all rows; what was summed up before is scaled. */
-static void soften(const struct plan *plan, const struct block *block, int64_t j0, int64_t count,
-                   struct room *room)
+/* Softmax of the rows; what was summed up before is scaled. */
+static void soften(const struct plan *plan, const struct block *block, int64_t r, int rows,
+                   const struct keys *keys, struct room *room)
 {
-    const struct cpu_attention *a = &plan->a;
-    for (int64_t r = 0; r < block->rows; r++) {
-        float *scores = room->scores + r * KEYS;
-        cpu_attention_cover(a, block->b, block->key_head * a->group + r / block->count,
-                            block->q0 + r % block->count, j0, count, scores);
-        float factor =
-            cpu_attention_soften(a->level, scores, count, &room->maximum[r], &room->sum[r]);
-        float *out = room->out + r * plan->width;
-        for (int64_t i = 0; i < plan->width && factor != 1; i++)
-            out[i] *= factor;
+    for (int64_t i = r; i < r + rows; i++) {
+        const struct cpu_attention_row row = row_of(plan, block, i);
+        float *scores = room->scores + (i - r) * CPU_TILE_ROW, *out = room->out + i * plan->width;
+        float factor = cpu_attention_soften(&plan->a, &row, keys->j0, keys->count, scores,
+                                            &room->maximum[i], &room->sum[i]);
+        if (factor != 1 && keys->j0 > 0)
+            cpu_attention_scale(plan->a.level, out, plan->width, factor, out);
     }
 }
 
 /* out += p v by the micro-kernel. */
-static void accumulate(const struct plan *plan, const struct block *block, int64_t count,
+static void accumulate(const struct plan *plan, int64_t r, int rows, const struct keys *keys,
                        struct room *room)
 {
     const struct cpu_tile *t = &plan->tile;
-    for (int64_t r = 0; r < block->rows; r += t->mr) {
-        int64_t rows = block->rows - r < t->mr ? block->rows - r : t->mr;
-        if (rows < t->mr)
-            memset(room->p + r * KEYS, 0, (size_t)(t->mr * KEYS) * sizeof(float));
-        cpu_transpose(plan->a.level, room->scores + r * KEYS, KEYS, rows, count, room->p + r * KEYS,
-                      t->mr);
-        for (int64_t c = 0; c < plan->width; c += t->nr)
-            t->multiply(count, room->p + r * KEYS, room->v + c * KEYS,
-                        room->out + r * plan->width + c, plan->width, (int)rows, t->nr, true);
-    }
+    for (int64_t c = 0; c < plan->width; c += t->nr)
+        t->multiply_rows(keys->count, room->scores, keys->panels + c * keys->count,
+                         room->out + r * plan->width + c, plan->width, rows, t->nr, keys->j0 > 0);
 }
 
 /* The same where a value is NaN or infinite: what a query does not see must not reach it. */
-static void accumulate_visible(const struct plan *plan, const struct block *block, int64_t count,
-                               struct room *room)
+static void accumulate_visible(const struct plan *plan, int64_t r, int rows,
+                               const struct keys *keys, struct room *room)
 {
     const int64_t d = plan->a.d;
-    for (int64_t r = 0; r < block->rows; r++)
-        for (int64_t j = 0; j < count; j++) {
-            float p = room->scores[r * KEYS + j];
-            for (int64_t i = 0; i < d && p != 0; i++)
-                room->out[r * plan->width + i] += p * room->rows[j * d + i];
+    for (int64_t i = 0; i < rows; i++) {
+        float *out = room->out + (r + i) * plan->width;
+        if (keys->j0 == 0)
+            memset(out, 0, (size_t)plan->width * sizeof(float));
+        for (int64_t j = 0; j < keys->count; j++) {
+            float p = room->scores[i * CPU_TILE_ROW + j];
+            for (int64_t c = 0; c < d && p != 0; c++)
+                out[c] += p * keys->values[j * d + c];
         }
+    }
+}
+
+/* ---- A task ---- */
+
+static void attend_keys(const struct plan *plan, const struct block *block, int64_t j0,
+                        int64_t count, struct room *room)
+{
+    const int64_t mr = plan->tile.mr;
+    struct keys keys = {.j0 = j0, .count = count};
+    pack_keys(plan, block, &keys, room);
+    pack_values(plan, block, &keys, room);
+    for (int64_t r = 0; r < block->rows; r += mr) {
+        int rows = (int)(block->rows - r < mr ? block->rows - r : mr);
+        score(plan, r, rows, &keys, room);
+        soften(plan, block, r, rows, &keys, room);
+        if (keys.finite)
+            accumulate(plan, r, rows, &keys, room);
+        else
+            accumulate_visible(plan, r, rows, &keys, room);
+    }
 }
 
 static void store(const struct plan *plan, const struct block *block, const struct room *room)
 {
     const struct cpu_attention *a = &plan->a;
     for (int64_t r = 0; r < block->rows; r++) {
-        int64_t head = block->key_head * a->group + r / block->count;
-        float *y =
-            a->y +
-            ((block->b * a->heads + head) * a->queries + block->q0 + r % block->count) * a->d;
-        float inverse = room->sum[r] == 0 ? 0 : 1 / room->sum[r];
-        for (int64_t i = 0; i < a->d; i++)
-            y[i] = room->out[r * plan->width + i] * inverse;
+        float *y = a->y + place_of(plan, block, r);
+        if (room->sum[r] == 0)
+            memset(y, 0, (size_t)a->d * sizeof(float));
+        else
+            cpu_attention_scale(a->level, room->out + r * plan->width, a->d, 1 / room->sum[r], y);
     }
 }
 
@@ -405,23 +274,14 @@ static void attend(void *argument, int64_t index, int worker)
     block.rows = block.count * a->group;
     struct room room;
     cut(plan, plan->work + (size_t)worker * plan->scratch, &room);
-    gather_queries(plan, &block, &room);
-    memset(room.out, 0, (size_t)(block.rows * plan->width) * sizeof(float));
+    pack_queries(plan, &block, &room);
     for (int64_t r = 0; r < block.rows; r++) {
         room.maximum[r] = -INFINITY;
         room.sum[r] = 0;
     }
     int64_t reach = cpu_attention_reach(a, block.b, block.q0 + block.count - 1);
-    for (int64_t j0 = 0; j0 < reach; j0 += KEYS) {
-        int64_t count = reach - j0 < KEYS ? reach - j0 : KEYS;
-        pack_keys(plan, &block, j0, count, &room);
-        score(plan, &block, count, &room);
-        soften(plan, &block, j0, count, &room);
-        if (pack_values(plan, &block, j0, count, &room))
-            accumulate(plan, &block, count, &room);
-        else
-            accumulate_visible(plan, &block, count, &room);
-    }
+    for (int64_t j0 = 0; j0 < reach; j0 += plan->keys)
+        attend_keys(plan, &block, j0, reach - j0 < plan->keys ? reach - j0 : plan->keys, &room);
     store(plan, &block, &room);
 }
 
@@ -478,11 +338,25 @@ static bool rows_valid(const struct cpu_attention *a)
     return true;
 }
 
+/* Blocks of about equal size, so that no task and no block of keys is a small rest. */
+static void make_plan(struct plan *plan)
+{
+    const struct cpu_attention *a = &plan->a;
+    struct room room;
+    const int64_t most = ROWS / a->group < 1 ? 1 : ROWS / a->group;
+    plan->blocks = (a->queries + most - 1) / most;
+    plan->block = (a->queries + plan->blocks - 1) / plan->blocks;
+    plan->blocks = (a->queries + plan->block - 1) / plan->block;
+    const int64_t key_blocks = a->keys <= KEYS ? 1 : (a->keys + KEYS - 1) / KEYS;
+    plan->keys = CPU_ATTENTION_ROOM((a->keys + key_blocks - 1) / key_blocks);
+    plan->width = round_up(a->d, plan->tile.nr);
+    plan->scratch = cut(plan, NULL, &room);
+}
+
 static int attention(struct cpu *cpu, const struct cr_call *call, struct cr_error *err)
 {
     struct plan plan = {.tile = cpu_tile_choose(cpu_level(cpu))};
     struct cpu_attention *a = &plan.a;
-    struct room room;
     init(a, cpu, call);
     if (a->batch * a->heads * a->queries == 0)
         return 0;
@@ -494,12 +368,7 @@ static int attention(struct cpu *cpu, const struct cr_call *call, struct cr_erro
     }
     if (a->group * a->queries <= FEW_ROWS)
         return cpu_attention_few(a, err);
-    const int64_t rows = ROWS / plan.tile.mr * plan.tile.mr;
-    plan.block = rows / a->group < 1 ? 1 : rows / a->group;
-    plan.block = plan.block < a->queries ? plan.block : a->queries;
-    plan.blocks = (a->queries + plan.block - 1) / plan.block;
-    plan.width = round_up(a->d, plan.tile.nr);
-    plan.scratch = cut(&plan, NULL, &room);
+    make_plan(&plan);
     size_t bytes = (size_t)cpu_pool_threads(cpu->pool) * plan.scratch * sizeof(float);
     if ((plan.work = cpu_caller_scratch(cpu, bytes)) == NULL)
         return cr_fail_memory(err, bytes);

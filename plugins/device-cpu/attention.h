@@ -49,16 +49,24 @@ static inline int64_t cpu_attention_reach(const struct cpu_attention *a, int64_t
     return count;
 }
 
-/* Scores [count] of one query for keys j0.. become scaled, biased, and -infinity where the key is
- * hidden. */
-void cpu_attention_cover(const struct cpu_attention *a, int64_t b, int64_t h, int64_t i, int64_t j0,
-                         int64_t count, float *scores);
+/* One query of one head of one item. */
+struct cpu_attention_row {
+    int64_t b, head, query;
+};
 
-/* Online softmax of one row (Milakov and Gimelshein, arXiv 1805.02867): the running maximum and sum
- * take in `count` more scores, which become exp(score - maximum). Returns the factor for what was
- * summed up before. */
-float cpu_attention_soften(enum cpu_level level, float *scores, int64_t count, float *maximum,
-                           float *sum);
+/* Room for the scores of a query: they are processed in whole vectors. */
+#define CPU_ATTENTION_ROOM(count) (((count) + 15) / 16 * 16)
+
+/* The scores [count] of one query for keys j0.. become weights: scaled, biased, and then exp(score
+ * - maximum), 0 where the key is hidden; so do those behind them up to CPU_ATTENTION_ROOM(count).
+ * By online softmax (Milakov and Gimelshein, arXiv 1805.02867) the running maximum and sum take
+ * them in. Returns the factor for what was summed up before. */
+float cpu_attention_soften(const struct cpu_attention *a, const struct cpu_attention_row *row,
+                           int64_t j0, int64_t count, float *scores, float *maximum, float *sum);
+
+/* y = x factor */
+void cpu_attention_scale(enum cpu_level level, const float *x, int64_t count, float factor,
+                         float *y);
 
 /* One row of k or v as f32; zeros where nothing is there. */
 void cpu_attention_load(const struct cpu_attention *a, const void *from, int64_t at, float *out);

@@ -160,7 +160,6 @@ static void score(const struct few *f, int64_t b, int64_t key_head, int64_t j0, 
         const float *q = a->q + ((b * a->heads + head) * a->queries + i) * a->d;
         for (int64_t j = 0; j < count; j++)
             scores[r * KEYS + j] = cpu_dot(a->level, q, loaded + j * a->d, a->d);
-        cpu_attention_cover(a, b, head, i, j0, count, scores + r * KEYS);
     }
 }
 
@@ -182,7 +181,8 @@ static void task(void *argument, int64_t index, int worker)
         score(f, b, key_head, j0, count, loaded, scores);
         for (int64_t r = 0; r < f->rows; r++) {
             float *out = part + r * (a->d + 2);
-            float factor = cpu_attention_soften(a->level, scores + r * KEYS, count, &out[a->d],
+            const struct cpu_attention_row row = {b, head_of(a, key_head, r), r % a->queries};
+            float factor = cpu_attention_soften(a, &row, j0, count, scores + r * KEYS, &out[a->d],
                                                 &out[a->d + 1]);
             for (int64_t i = 0; i < a->d && factor != 1; i++)
                 out[i] *= factor;

@@ -9,6 +9,10 @@
 /* Columns of x that are multiplied in one go: a panel of W stays in the second-level cache. */
 #define CPU_TILE_K 256
 
+/* How far apart rows of x lie that are multiplied without being packed; columns of a row at most.
+ */
+#define CPU_TILE_ROW 192
+
 struct cpu_tile {
     enum cpu_level level;
     const char *name;
@@ -19,6 +23,10 @@ struct cpu_tile {
      * columns <= nr. */
     void (*multiply)(int64_t k, const float *x, const float *w, float *y, int64_t stride, int rows,
                      int columns, bool accumulate);
+    /* The same with x[i * CPU_TILE_ROW + k]. There are mr such rows, whatever stands in those from
+     * `rows` on. */
+    void (*multiply_rows)(int64_t k, const float *x, const float *w, float *y, int64_t stride,
+                          int rows, int columns, bool accumulate);
 };
 
 struct cpu_tile cpu_tile_choose(enum cpu_level level);

@@ -65,6 +65,24 @@ static void test_options(void **state)
     }
 }
 
+/* Heads as the windows of Swin and the decoder of Mask2Former have them: what fills tiles and
+ * blocks of keys exactly, and what leaves a rest. */
+static void test_windows(void **state)
+{
+    (void)state;
+    static const struct cr_attention_case shapes[] = {
+        {3, 2, 2, 144, 144, 32, .mask = true, .bias = true},
+        {2, 3, 3, 49, 49, 32, .bias = true},
+        {1, 2, 2, 100, 576, 32, .mask = true},
+        {1, 2, 2, 169, 193, 32, .bias = true, .half = true},
+    };
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        struct cr_case c;
+        cr_case_attention(&c, &shapes[i], 400 + i);
+        check_case(&c);
+    }
+}
+
 /* Queries that see nothing give 0: by causality, by length, by mask, by rows. */
 static void test_nothing_seen(void **state)
 {
@@ -227,11 +245,12 @@ static void test_far_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_options),
-        cmocka_unit_test(test_nothing_seen),  cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_many_rows),     cmocka_unit_test(test_large_scores),
-        cmocka_unit_test(test_infinite_bias), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_deformable),    cmocka_unit_test(test_far_places),
+        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_windows),      cmocka_unit_test(test_nothing_seen),
+        cmocka_unit_test(test_broadcast),    cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_large_scores), cmocka_unit_test(test_infinite_bias),
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_deformable),
+        cmocka_unit_test(test_far_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

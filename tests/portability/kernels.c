@@ -367,12 +367,15 @@ static void transpositions(void)
         }
 }
 
-/* The micro-kernel alone: parts of a tile, stored and added. */
-static void tiles(void)
+/* A micro-kernel alone: parts of a tile, stored and added. Row i of x starts at x[i * row], its
+ * numbers are `step` apart. */
+static void tiles_of(const struct cpu_tile *tile, bool packed)
 {
-    const struct cpu_tile t = cpu_tile_choose(level);
+    const struct cpu_tile t = *tile;
     const int64_t k = 37, stride = t.nr + 3;
-    struct guarded x = normals(k * t.mr, 0), w = normals(k * t.nr, 0);
+    const int64_t row = packed ? 1 : CPU_TILE_ROW, step = packed ? t.mr : 1;
+    struct guarded x = normals(packed ? k * t.mr : t.mr * row, packed ? 0 : 4);
+    struct guarded w = normals(k * t.nr, 4);
     for (int rows = 1; rows <= t.mr; rows++)
         for (int columns = 1; columns <= t.nr; columns++)
             for (int add = 0; add < 2; add++) {
@@ -382,11 +385,12 @@ static void tiles(void)
                     for (int64_t j = 0; j < columns; j++) {
                         double sum = add;
                         for (int64_t at = 0; at < k; at++)
-                            sum += (double)x.at[at * t.mr + i] * (double)w.at[at * t.nr + j];
+                            sum += (double)x.at[i * row + at * step] * (double)w.at[at * t.nr + j];
                         got.at[i * stride + j] = 1;
                         expected.at[i * stride + j] = (float)sum;
                     }
-                t.multiply(k, x.at, w.at, got.at, stride, rows, columns, add != 0);
+                (packed ? t.multiply : t.multiply_rows)(k, x.at, w.at, got.at, stride, rows,
+                                                        columns, add != 0);
                 for (int64_t i = 0; i < t.mr * stride; i++) {
                     float a = got.at[i], b = expected.at[i];
                     if (isnan(a) != isnan(b) || fabsf(a - b) > 1e-4f) {
@@ -401,6 +405,13 @@ static void tiles(void)
             }
     release(&x);
     release(&w);
+}
+
+static void tiles(void)
+{
+    const struct cpu_tile t = cpu_tile_choose(level);
+    tiles_of(&t, true);
+    tiles_of(&t, false);
 }
 
 /* ---- Activations ---- */
@@ -540,10 +551,11 @@ static void *keys_of(struct guarded *g, int64_t count, bool half)
 static void attentions(struct cpu *cpu)
 {
     static const struct attention_case cases[] = {
-        {1, 1, 1, 1, 8, false, false},     {4, 2, 1, 33, 16, false, true},
-        {4, 4, 7, 65, 40, true, false},    {8, 2, 2, 700, 64, true, true},
-        {6, 3, 65, 130, 80, false, false}, {4, 1, 33, 257, 128, true, true},
-        {2, 2, 9, 100, 256, false, false}, {3, 1, 5, 77, 90, true, false},
+        {1, 1, 1, 1, 8, false, false},      {4, 2, 1, 33, 16, false, true},
+        {4, 4, 7, 65, 40, true, false},     {8, 2, 2, 700, 64, true, true},
+        {6, 3, 65, 130, 80, false, false},  {4, 1, 33, 257, 128, true, true},
+        {2, 2, 9, 100, 256, false, false},  {3, 1, 5, 77, 90, true, false},
+        {2, 2, 144, 144, 32, false, false}, {1, 1, 49, 49, 32, true, true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct attention_case *c = &cases[i];
