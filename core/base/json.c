@@ -164,8 +164,8 @@ static int build(struct builder *builder, struct cr_error *err)
     return result;
 }
 
-int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
-                       struct cr_error *err)
+static int parse(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
+                 bool python, struct cr_error *err)
 {
     *out = NULL;
     if (size > CR_JSON_MAX_DOCUMENT)
@@ -175,6 +175,8 @@ int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *n
     int result = cr_json_reader_create(&builder.reader, text, size, name, err);
     if (result == 0) {
         cr_json_reader_set_line(builder.reader, line);
+        if (python)
+            cr_json_reader_allow_python(builder.reader);
         result = build(&builder, err);
     }
     if (result == 0)
@@ -187,22 +189,38 @@ int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *n
     return result;
 }
 
+int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *name, int64_t line,
+                       struct cr_error *err)
+{
+    return parse(out, text, size, name, line, false, err);
+}
+
 int cr_json_parse(cJSON **out, const char *text, size_t size, const char *name,
                   struct cr_error *err)
 {
-    return cr_json_parse_line(out, text, size, name, 1, err);
+    return parse(out, text, size, name, 1, false, err);
 }
 
-int cr_json_load(cJSON **out, const char *path, struct cr_error *err)
+static int load(cJSON **out, const char *path, bool python, struct cr_error *err)
 {
     *out = NULL;
     char *text;
     size_t size;
     int result = cr_file_read(path, CR_JSON_MAX_DOCUMENT, &text, &size, err);
     if (result == 0)
-        result = cr_json_parse(out, text, size, path, err);
+        result = parse(out, text, size, path, 1, python, err);
     cr_free(text);
     return result;
+}
+
+int cr_json_load(cJSON **out, const char *path, struct cr_error *err)
+{
+    return load(out, path, false, err);
+}
+
+int cr_json_load_python(cJSON **out, const char *path, struct cr_error *err)
+{
+    return load(out, path, true, err);
 }
 
 /* ---- Trees ---- */

@@ -55,6 +55,8 @@ void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line);
 /* Take \u0000 in strings, an error otherwise: for those who look at the size of each. */
 CR_API
 void cr_json_reader_allow_nul(struct cr_json_reader *reader);
+/* Take the NaN, Infinity and -Infinity that Python writes, as null. */
+void cr_json_reader_allow_python(struct cr_json_reader *reader);
 /* Read a file piece by piece. */
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err);
 CR_API
@@ -87,6 +89,8 @@ int cr_json_parse_line(cJSON **out, const char *text, size_t size, const char *n
                        struct cr_error *err);
 CR_API
 int cr_json_load(cJSON **out, const char *path, struct cr_error *err);
+/* The same for a file that Python may have written: numbers that are not finite become null. */
+int cr_json_load_python(cJSON **out, const char *path, struct cr_error *err);
 
 /* The member `key` of an object, exact in case; NULL when absent or `object` is no object. */
 CR_API

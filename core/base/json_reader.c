@@ -32,6 +32,7 @@ struct cr_json_reader {
     int64_t token_line, token_column;
     bool at_end; /* nothing more can be read into memory */
     bool nul;    /* strings may hold \u0000 */
+    bool python; /* NaN and Infinity are there, too */
     enum state state;
     int depth;
     bool in_object[CR_JSON_MAX_DEPTH];
@@ -72,6 +73,11 @@ void cr_json_reader_set_line(struct cr_json_reader *reader, int64_t line)
 void cr_json_reader_allow_nul(struct cr_json_reader *reader)
 {
     reader->nul = true;
+}
+
+void cr_json_reader_allow_python(struct cr_json_reader *reader)
+{
+    reader->python = true;
 }
 
 int cr_json_reader_open(struct cr_json_reader **out, const char *path, struct cr_error *err)
@@ -440,13 +446,25 @@ static bool convert_short(const struct digits *digits, double *number)
     return true;
 }
 
-/* The characters of a number, as RFC 8259 section 6 has them. */
+static int read_word(struct cr_json_reader *reader, const char *word, struct cr_error *err)
+{
+    for (const char *at = word; *at != '\0'; at++)
+        if (!accept(reader, *at))
+            return unexpected(reader, err, word);
+    return 0;
+}
+
+/* The characters of a number, as RFC 8259 section 6 has them; of -Infinity none is kept. */
 static int collect_number(struct cr_json_reader *reader, struct digits *digits,
                           struct cr_error *err)
 {
     int result = 0;
     if (peek(reader) == '-')
         take_into(reader, digits);
+    if (peek(reader) == 'I' && reader->python) {
+        digits->size = 0;
+        return read_word(reader, "Infinity", err);
+    }
     if (peek(reader) == '0') {
         take_into(reader, digits);
         if (is_digit(peek(reader)))
@@ -475,6 +493,10 @@ static int read_number(struct cr_json_reader *reader, struct cr_json_token *toke
     int result = collect_number(reader, &digits, err);
     if (result < 0)
         return result;
+    if (digits.size == 0) { /* -Infinity */
+        token->type = CR_JSON_NULL;
+        return 0;
+    }
     if (digits.size > MAX_NUMBER)
         return cr_json_fail(reader, err, "the number has more than %d characters", MAX_NUMBER);
     token->whole = is_whole(&digits);
@@ -483,14 +505,6 @@ static int read_number(struct cr_json_reader *reader, struct cr_json_token *toke
     if (result == 0 && !isfinite(token->number))
         result = cr_json_fail(reader, err, "the number is out of range (at most 1.8e308)");
     return result;
-}
-
-static int read_word(struct cr_json_reader *reader, const char *word, struct cr_error *err)
-{
-    for (const char *at = word; *at != '\0'; at++)
-        if (!accept(reader, *at))
-            return unexpected(reader, err, word);
-    return 0;
 }
 
 /* ---- Structure ---- */
@@ -548,6 +562,11 @@ static int read_value(struct cr_json_reader *reader, struct cr_json_token *token
         result = read_word(reader, "null", err);
         break;
     default:
+        if (reader->python && (byte == 'N' || byte == 'I')) {
+            token->type = CR_JSON_NULL;
+            result = read_word(reader, byte == 'N' ? "NaN" : "Infinity", err);
+            break;
+        }
         if (byte != '-' && (byte < '0' || byte > '9'))
             return unexpected(reader, err,
                               reader->state == EXPECT_VALUE_OR_END ? "a value or ']'" : "a value");

@@ -29,7 +29,7 @@ static bool ends_with(const char *text, size_t length, const char *end)
 static int resolve_pointer(const char *path, const char *pointer, struct verify_datum *out,
                            struct cr_error *err)
 {
-    int result = cr_json_load(&out->root, path, err);
+    int result = cr_json_load_python(&out->root, path, err);
     if (result < 0)
         return result;
     out->json = cr_json_at(out->root, pointer);

@@ -38,13 +38,13 @@ skips() {
 
 # cases DEVICE: those beside this file, and those of ../shared that hold other people's files.
 cases() {
-    for golden in clip_vision collavo_e2e crayon internlm1 internlm2_plora nf4; do
+    for golden in clip_vision collavo_e2e crayon internlm1 internlm2_plora mask2former nf4; do
         folder "$1" $golden "$top_srcdir/tests/golden/$golden"
     done
     for golden in "$SHARED"/goldens/*/; do
         golden=${golden%/}
         # The same as here.
-        case ${golden##*/} in clip_vision | collavo_e2e | internlm1 | internlm2_plora | nf4) continue ;; esac
+        case ${golden##*/} in clip_vision | collavo_e2e | internlm1 | internlm2_plora | mask2former | nf4) continue ;; esac
         if [ -n "$(list "$golden")" ]; then
             folder "$1" "shared ${golden##*/}" "$golden"
         fi

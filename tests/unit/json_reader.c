@@ -290,6 +290,27 @@ static void nul_may_be_allowed(void **state)
     cr_json_reader_destroy(&reader);
 }
 
+static const char *tokens_of_python(const char *text)
+{
+    struct cr_json_reader *reader;
+    assert_int_equal(cr_json_reader_create(&reader, text, strlen(text), "t", NULL), 0);
+    cr_json_reader_allow_python(reader);
+    const char *line = tokens_of(reader);
+    cr_json_reader_destroy(&reader);
+    return line;
+}
+
+static void python_may_be_allowed(void **state)
+{
+    (void)state;
+    static const char text[] = "[NaN, Infinity, -Infinity, -1, null]";
+    assert_string_equal(tokens_of_python(text), "[ null null null number:-1 null ] end");
+    assert_string_equal(tokens_of_text(text, sizeof(text) - 1),
+                        "[ t:1:2: expected a value or ']', found 'N'");
+    assert_string_equal(tokens_of_python("-Infinite"), "t:1:9: expected Infinity, found 'e'");
+    assert_string_equal(tokens_of_python("Nan"), "t:1:3: expected NaN, found 'n'");
+}
+
 /* ---- Skipping and errors about what was read ---- */
 
 static void skips_values(void **state)
@@ -421,6 +442,7 @@ int main(void)
         cmocka_unit_test(limits_strings),
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),
         cmocka_unit_test(nul_may_be_allowed),
+        cmocka_unit_test(python_may_be_allowed),
         cmocka_unit_test(skips_values),
         cmocka_unit_test(tokens_may_straddle_pieces),
         cmocka_unit_test(places_count_across_pieces),
