@@ -57,6 +57,7 @@ extern const struct command command_check;
 extern const struct command command_graph;
 extern const struct command command_plugins;
 extern const struct command command_devices;
+extern const struct command command_eval;
 extern const struct command command_bench;
 extern const struct command command_quantize;
 extern const struct command command_tokenize;

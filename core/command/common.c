@@ -437,6 +437,17 @@ int session_load(struct session *session, const char *path, const struct strings
     return code;
 }
 
+int session_set_device(struct session *session, const struct command *command,
+                       const struct device_settings *settings, const struct cr_log *log)
+{
+    struct cr_device_params params = device_settings_params(settings, log);
+    struct cr_error err = CR_ERROR_INIT;
+    int result = cr_pipeline_set_device(session->pipeline, settings->device, &params, &err);
+    if (result == CR_ERR_NOT_FOUND)
+        return usage_error(command, "--device: %s", err.message);
+    return result < 0 ? say_failure(&err) : EXIT_OK;
+}
+
 void session_close(struct session *session)
 {
     cr_pipeline_destroy(&session->pipeline);

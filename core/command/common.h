@@ -87,6 +87,10 @@ int device_settings_check(const struct command *command, const struct device_set
 struct cr_device_params device_settings_params(const struct device_settings *settings,
                                                const struct cr_log *log);
 
+/* Let the pipeline compute there; an unknown name is a mistake of `command`'s command line. */
+int session_set_device(struct session *session, const struct command *command,
+                       const struct device_settings *settings, const struct cr_log *log);
+
 /* "crayon: error: FINDING" or "crayon: note: FINDING". */
 void say_finding(const struct cr_finding *finding);
 /* All findings of a report; notes only if asked for. */

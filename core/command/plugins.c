@@ -6,6 +6,7 @@
 #include "command/common.h"
 #include "command/options.h"
 #include "command/plugins/plugins.h"
+#include "plugin/check.h"
 
 struct plugins_settings {
     const char *plugin_path;
@@ -55,7 +56,7 @@ static struct widths measure(const struct cr_registry *registry)
         widen(&widths.version, plugin->version);
         for (const struct cr_element *const *e = plugin->elements; *e != NULL; e++) {
             widen(&widths.name, (*e)->name);
-            widen(&widths.kind, element_kind_name((*e)->kind));
+            widen(&widths.kind, cr_element_kind_name((*e)->kind));
         }
     }
     return widths;
@@ -66,7 +67,7 @@ static void list_plugin(const struct cr_plugin_info *info, const struct widths *
     const struct cr_plugin *plugin = info->plugin;
     for (const struct cr_element *const *e = plugin->elements; *e != NULL; e++) {
         int column = print("%-*s  %-*s  %-*s  ", widths->name, (*e)->name, widths->version,
-                           plugin->version, widths->kind, element_kind_name((*e)->kind));
+                           plugin->version, widths->kind, cr_element_kind_name((*e)->kind));
         print_wrapped((*e)->summary, (size_t)column, (size_t)column);
     }
     print("    %s\n", info->file);
@@ -259,9 +260,9 @@ static int show(const struct cr_registry *registry, const struct plugins_setting
                 const char *name)
 {
     const struct cr_plugin *plugin = NULL;
-    const struct cr_element *element = cr_registry_find(registry, CR_ELEMENT_STAGE, name, &plugin);
-    if (element == NULL)
-        element = cr_registry_find(registry, CR_ELEMENT_DEVICE, name, &plugin);
+    const struct cr_element *element = NULL;
+    for (int kind = CR_ELEMENT_STAGE; element == NULL && kind <= CR_ELEMENT_TASK; kind++)
+        element = cr_registry_find(registry, (enum cr_element_kind)kind, name, &plugin);
     if (element == NULL && (plugin = find_plugin(registry, name)) == NULL)
         return not_found(registry, name);
     if (settings->json)

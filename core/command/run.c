@@ -345,18 +345,6 @@ static int check_settings(const struct run_settings *settings)
     return device_settings_check(self, &settings->device);
 }
 
-/* An unknown name is a mistake of the command line. */
-static int set_device(struct run *run)
-{
-    const struct device_settings *settings = &run->settings->device;
-    struct cr_device_params params = device_settings_params(settings, run->log);
-    struct cr_error err = CR_ERROR_INIT;
-    int result = cr_pipeline_set_device(run->session.pipeline, settings->device, &params, &err);
-    if (result == CR_ERR_NOT_FOUND)
-        return usage_error(self, "--device: %s", err.message);
-    return result < 0 ? say_failure(&err) : EXIT_OK;
-}
-
 static int run_run(const void *settings_, const struct strings *operands)
 {
     const struct run_settings *settings = settings_;
@@ -375,7 +363,7 @@ static int run_run(const void *settings_, const struct strings *operands)
         return say_failure(&err);
     code = session_load(&run.session, operands->items[0], &settings->set, settings->quiet);
     if (code == EXIT_OK)
-        code = set_device(&run);
+        code = session_set_device(&run.session, self, &settings->device, run.log);
     if (code == EXIT_OK)
         code = run_loaded(&run);
     session_close(&run.session);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* bind.c: one stage of the file: its plugin, its options, the keys that every stage has. */
-#include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "pipeline/check.h"
+#include "pipeline/options.h"
 #include "plugin/devices.h"
 #include "plugin/options.h"
 
@@ -41,77 +40,24 @@ void cr_node_declare(struct cr_checker *checker, struct cr_node *node)
 
 /* ---- Options ---- */
 
-static void option_store(struct cr_checker *checker, struct cr_node *node,
-                         const struct cr_option *option, const cJSON *value)
-{
-    struct cr_place place = CR_PLACE("stages", node->name, option->name);
-    bool has_path = option->type == CR_OPTION_TYPE_PATH || option->type == CR_OPTION_TYPE_MODEL;
-    const char *folder = has_path ? cr_layer_of(checker->pipeline, place)->folder : ".";
-    if (cr_option_store(option, value, folder, &checker->pipeline->arena, node->state, NULL) < 0)
-        checker->no_memory = true;
-}
-
-static void check_option(struct cr_checker *checker, struct cr_node *node,
-                         const struct cr_option *option, const cJSON *value)
-{
-    struct cr_error why = CR_ERROR_INIT;
-    int result = cr_option_check(option, value, &why);
-    if (result == CR_ERR_MEMORY) {
-        checker->no_memory = true;
-    } else if (result < 0) {
-        bool has_default = option->initial != NULL;
-        cr_problem(checker, CR_PLACE("stages", node->name, option->name), "%s (%s%s%s)",
-                   why.message, node->element->name, has_default ? ", default " : "",
-                   has_default ? option->initial : "");
-    } else {
-        option_store(checker, node, option, value);
-    }
-}
-
-static void unknown_option(struct cr_checker *checker, const struct cr_node *node, const char *key)
+static void on_problem(void *user, const struct cr_node *node, const char *key, const char *message)
 {
     struct cr_place place = CR_PLACE("stages", node->name, key);
-    if (cr_node_drops(checker, node, place, "option"))
-        return;
-    struct cr_hint hint;
-    cr_hint_init(&hint, key, "options");
-    const struct cr_option *const *options = node->element->options;
-    for (size_t i = 0; options != NULL && options[i] != NULL; i++)
-        cr_hint_offer(&hint, options[i]->name);
-    cr_problem(checker, place, "no option \"%s\" (%s)%s", key, node->element->name,
-               cr_hint_text(&hint));
+    if (key != NULL && strncmp(key, "in/", 3) == 0)
+        place = CR_PLACE("stages", node->name, "in", key + 3);
+    cr_problem(user, place, "%s", message);
 }
 
-/* An option that the stage leaves out. */
-static void default_option(struct cr_checker *checker, struct cr_node *node,
-                           const struct cr_option *option)
+static const char *folder_of(void *user, const struct cr_node *node, const char *option)
 {
-    if (option->flags & CR_OPTION_REQUIRED) {
-        struct cr_text kind = CR_TEXT_INIT;
-        cr_option_describe(option, &kind);
-        if (kind.failed)
-            checker->no_memory = true;
-        else
-            cr_problem(checker, CR_PLACE("stages", node->name, option->name),
-                       "the option is missing (%s): %s; %s", node->element->name,
-                       kind.data == NULL ? "" : kind.data, option->doc);
-        cr_text_finish(&kind);
-        return;
-    }
-    cJSON *initial = NULL;
-    if (cr_option_default(option, &initial, NULL) < 0)
-        checker->no_memory = true; /* its text was checked when the plugin was loaded */
-    else if (initial != NULL)
-        option_store(checker, node, option, initial);
-    cJSON_Delete(initial);
+    const struct cr_checker *checker = user;
+    return cr_layer_of(checker->pipeline, CR_PLACE("stages", node->name, option))->folder;
 }
 
-static void default_options(struct cr_checker *checker, struct cr_node *node)
+static struct cr_binder binder_of(struct cr_checker *checker)
 {
-    const struct cr_option *const *options = node->element->options;
-    for (size_t i = 0; options != NULL && options[i] != NULL; i++)
-        if (cr_json_get(node->json, options[i]->name) == NULL)
-            default_option(checker, node, options[i]);
+    return (struct cr_binder){checker, &checker->pipeline->arena, &checker->no_memory, on_problem,
+                              folder_of};
 }
 
 /* ---- Keys that every stage has ---- */
@@ -226,10 +172,12 @@ static void check_key(struct cr_checker *checker, struct cr_node *node, const cJ
     if (cr_is_reserved_key(value->string) || node->element == NULL)
         return;
     const struct cr_option *option = cr_option_find(node->element->options, value->string);
-    if (option == NULL)
-        unknown_option(checker, node, value->string);
-    else
-        check_option(checker, node, option, value);
+    const struct cr_binder binder = binder_of(checker);
+    struct cr_place place = CR_PLACE("stages", node->name, value->string);
+    if (option != NULL)
+        cr_bind_option(&binder, node, option, value);
+    else if (!cr_node_drops(checker, node, place, "option"))
+        cr_bind_unknown(&binder, node, value->string);
 }
 
 void cr_node_check(struct cr_checker *checker, struct cr_node *node)
@@ -248,62 +196,17 @@ void cr_node_check(struct cr_checker *checker, struct cr_node *node)
         check_key(checker, node, value);
     if (node->element == NULL)
         return;
-    default_options(checker, node);
+    const struct cr_binder binder = binder_of(checker);
+    cr_bind_defaults(&binder, node);
     cr_node_check_ports(checker, node, cr_json_get(node->json, "in"));
     /* Without that wire the plugin would see a port unconnected, and complain in vain. */
     node->is_sound = cr_report_errors(checker->report) == before && !node->lacks_wire;
 }
 
-/* ---- What the plugin itself has to say ---- */
-
-struct cr_check {
-    struct cr_checker *checker;
-    const struct cr_node *node;
-};
-
 void cr_node_ask_plugin(struct cr_checker *checker, struct cr_node *node)
 {
-    struct cr_check check = {checker, node};
+    const struct cr_binder binder = binder_of(checker);
+    struct cr_check check = {&binder, node};
     if (node->is_sound && node->element->stage->check != NULL)
         node->element->stage->check(node->state, &check);
-}
-
-bool cr_check_connected(const struct cr_check *check, const char *port)
-{
-    const struct cr_node *node = check->node;
-    for (size_t i = 0; i < node->input_count; i++)
-        if (strcmp(node->element->inputs[i]->name, port) == 0)
-            return node->inputs[i].count > 0;
-    for (size_t i = 0; i < node->output_count; i++)
-        if (strcmp(node->outputs[i].name, port) == 0)
-            return node->outputs[i].wires > 0;
-    assert(false && "a port that the element declares");
-    return false;
-}
-
-/* The effective pipeline, which writes all defaults out, has to be as good as the original. */
-bool cr_check_given(const struct cr_check *check, const char *name)
-{
-    const struct cr_option *option = cr_option_find(check->node->element->options, name);
-    assert(option != NULL && "an option that the element declares");
-    const cJSON *value = cr_json_get(check->node->json, name);
-    cJSON *initial = NULL;
-    if (value != NULL && cr_option_default(option, &initial, NULL) < 0)
-        check->checker->no_memory = true;
-    bool given = value != NULL && !(initial != NULL && cr_json_equal(value, initial));
-    cJSON_Delete(initial);
-    return given;
-}
-
-void cr_check_problem(struct cr_check *check, const char *key, const char *format, ...)
-{
-    struct cr_error text = CR_ERROR_INIT;
-    va_list args;
-    va_start(args, format);
-    cr_failv(&text, CR_ERR_PIPELINE, format, args);
-    va_end(args);
-    struct cr_place place = CR_PLACE("stages", check->node->name, key);
-    if (key != NULL && strncmp(key, "in/", 3) == 0)
-        place = CR_PLACE("stages", check->node->name, "in", key + 3);
-    cr_problem(check->checker, place, "%s (%s)", text.message, check->node->element->name);
 }

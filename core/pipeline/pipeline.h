@@ -118,6 +118,9 @@ int cr_layers_merge(struct cr_pipeline *pipeline, const char *const *sets, size_
 /* The changes as a tree in the layer of their own; what is wrong with them goes into the report. */
 int cr_sets_read(struct cr_pipeline *pipeline, const char *const *sets, size_t count,
                  struct cr_report *report, struct cr_error *err);
+/* The value of a change: JSON if it parses, else the text itself. NULL in `*out`: not even valid
+ * UTF-8. */
+int cr_sets_value(const char *text, cJSON **out, struct cr_error *err);
 void cr_layers_finish(struct cr_pipeline *pipeline);
 
 /* A place in the tree: the steps of a JSON pointer, up to the first NULL. */

@@ -182,8 +182,7 @@ static void need(struct cr_run *run, const struct cr_source *source)
         run->needed[source->node->place] = true;
 }
 
-/* Count who waits for what, from the outputs back to the inputs. */
-static void plan(struct cr_run *run)
+void cr_run_plan(struct cr_run *run)
 {
     const struct cr_pipeline *pipeline = run->pipeline;
     memset(run->needed, 0, pipeline->node_count * sizeof(*run->needed));
@@ -394,6 +393,7 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
         cr_device_reset_peak(node->opened->device);
     report_progress(run, node, 0);
     int result = open_node(run, node, err);
+    run->stays_shut = result < 0;
     if (result < 0)
         return result;
     double opened = seconds();
@@ -447,7 +447,7 @@ int cr_run_execute(struct cr_run *run, struct cr_error *err)
     run->time_count = 0;
     if (!any)
         return cr_fail(err, CR_ERR_ARGUMENT, "%s: no output is wanted", pipeline->name);
-    plan(run);
+    cr_run_plan(run);
     int result = execute(run, err);
     if (result == 0)
         cr_models_conclude(run->pipeline, run->hooks.log);

@@ -24,9 +24,13 @@ struct cr_run {
     const char **devices;        /* ... a node that ran: the name of its device, or NULL */
     struct cr_figures *figures;  /* ... a node that ran */
     size_t time_count;
+    bool stays_shut; /* the last execution failed because a stage could not be opened */
     struct cr_run_hooks hooks;
     uint64_t seed;
 };
+
+/* Count who waits for what, from the wanted outputs back to the inputs: fills `needed`, `uses`. */
+void cr_run_plan(struct cr_run *run);
 
 /* One call of open() or run(). */
 struct cr_context {

@@ -41,8 +41,7 @@ static int put(struct sets *sets, char *path, bool is_stage, cJSON *value, struc
     return cr_fail_memory(err, sizeof(cJSON));
 }
 
-/* JSON if it parses, else the text itself. NULL in `*out`: not even valid UTF-8. */
-static int read_value(const char *text, cJSON **out, struct cr_error *err)
+int cr_sets_value(const char *text, cJSON **out, struct cr_error *err)
 {
     *out = NULL;
     if (*cr_utf8_fault(text) != '\0')
@@ -112,7 +111,7 @@ static int read_one(struct sets *sets, const char *set, struct cr_error *err)
     int result = 0;
     if (check_path(sets, path, &is_stage)) {
         cJSON *value = NULL;
-        result = read_value(equals + 1, &value, err);
+        result = cr_sets_value(equals + 1, &value, err);
         if (result == 0 && value == NULL)
             cr_report_add(sets->report, CR_SEVERITY_ERROR, "--set", "",
                           "%s: the value is not valid UTF-8", path);

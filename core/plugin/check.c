@@ -224,16 +224,49 @@ static int check_device(const struct cr_element *element, struct cr_error *err)
     return 0;
 }
 
-/* Members of ABI 1.2. */
-static int check_flags(const struct cr_element *element, struct cr_error *err)
+static int check_task(const struct cr_element *element, struct cr_error *err)
 {
-    if (!CR_HAS(element, flags))
-        return 0;
-    uint32_t known = element->kind == CR_ELEMENT_STAGE ? CR_ELEMENT_USES_DEVICE : 0;
-    if ((element->flags & ~known) != 0)
-        return REFUSE("its flags %#x are not for a %s", element->flags & ~known,
-                      element->kind == CR_ELEMENT_STAGE ? "stage" : "device");
+    const struct cr_task_ops *ops = CR_HAS(element, task) ? element->task : NULL;
+    if (ops == NULL)
+        return REFUSE("it has no task functions");
+    if (!CR_HAS(ops, close))
+        return REFUSE("its struct cr_task_ops is too small: %u bytes", ops->size);
+    if (ops->open == NULL || ops->item == NULL || ops->score == NULL || ops->finish == NULL)
+        return REFUSE("one of its task functions is missing");
     return 0;
+}
+
+static const struct {
+    uint32_t kind;
+    const char *name;
+    uint32_t flags; /* that it may have */
+    int (*check)(const struct cr_element *element, struct cr_error *err);
+} kinds[] = {
+    {CR_ELEMENT_STAGE, "stage", CR_ELEMENT_USES_DEVICE, check_stage},
+    {CR_ELEMENT_DEVICE, "device", 0, check_device},
+    {CR_ELEMENT_TASK, "task", CR_ELEMENT_PARALLEL, check_task},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *cr_element_kind_name(uint32_t kind)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (kinds[i].kind == kind)
+            return kinds[i].name;
+    return NULL;
+}
+
+static int check_kind(const struct cr_element *element, struct cr_error *err)
+{
+    size_t i = 0;
+    while (i < KINDS && kinds[i].kind != element->kind)
+        i++;
+    if (i == KINDS)
+        return REFUSE("its kind %u is unknown", element->kind);
+    uint32_t flags = CR_HAS(element, flags) ? element->flags & ~kinds[i].flags : 0; /* of ABI 1.2 */
+    if (flags != 0)
+        return REFUSE("its flags %#x are not for a %s", flags, kinds[i].name);
+    return kinds[i].check(element, err);
 }
 
 static int check_element(const struct cr_element *element, struct cr_error *err)
@@ -244,15 +277,11 @@ static int check_element(const struct cr_element *element, struct cr_error *err)
     if ((result = check_name(element->name, '-', err)) < 0 ||
         (result = check_line(element->summary, "summary", err)) < 0)
         return result;
-    if (element->kind != CR_ELEMENT_STAGE && element->kind != CR_ELEMENT_DEVICE)
-        return REFUSE("its kind %u is unknown", element->kind);
-    if ((result = check_flags(element, err)) < 0 ||
-        (result = check_ports(element->inputs, true, err)) < 0 ||
+    if ((result = check_ports(element->inputs, true, err)) < 0 ||
         (result = check_ports(element->outputs, false, err)) < 0 ||
         (result = check_options(element, err)) < 0)
         return result;
-    return element->kind == CR_ELEMENT_STAGE ? check_stage(element, err)
-                                             : check_device(element, err);
+    return check_kind(element, err);
 }
 
 static int check_elements(const struct cr_plugin *plugin, struct cr_error *err)

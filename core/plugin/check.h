@@ -14,4 +14,8 @@
  * The message says what is wrong with which element. CR_ERR_PLUGIN. */
 int cr_plugin_check(const struct cr_plugin *plugin, struct cr_error *err);
 
+/* "stage", "device", "task"; NULL for a number that is no kind. */
+CR_API
+const char *cr_element_kind_name(uint32_t kind);
+
 #endif

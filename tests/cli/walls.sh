@@ -13,12 +13,12 @@ includes() {
 }
 
 # Who may know whom: a room knows itself and what stands below it.
-includes core/base core/value core/media core/tensor core/model core/plugin core/pipeline core/verify core/command core/include |
+includes core/base core/value core/media core/tensor core/model core/plugin core/pipeline core/verify core/evaluate core/command core/include |
     awk '
     BEGIN {
         rank["base"] = 0; rank["value"] = 1; rank["media"] = 1
         rank["tensor"] = 2; rank["model"] = 3; rank["plugin"] = 4; rank["pipeline"] = 5
-        rank["verify"] = 6; rank["command"] = 7
+        rank["verify"] = 6; rank["evaluate"] = 6; rank["command"] = 7
         split("base error file log memory", names, " ")
         for (i in names) public[names[i]] = 0
         split("image panoptic tensor value canvas", names, " ")

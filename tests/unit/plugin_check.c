@@ -17,6 +17,7 @@ struct kit {
     const struct cr_port *inputs[3], *outputs[3];
     const struct cr_option *options[4];
     struct cr_stage_ops ops;
+    struct cr_task_ops task;
     struct cr_element element, second;
     const struct cr_element *elements[3];
     struct cr_plugin plugin;
@@ -63,6 +64,38 @@ static void init(struct kit *k)
                    k->elements},
     };
     k->second = k->element;
+}
+
+static int task_open(void *state, struct cr_task_context *context, size_t *count,
+                     struct cr_error *err)
+{
+    (void)state, (void)context, (void)count, (void)err;
+    return 0;
+}
+
+static int task_item(void *state, size_t index, struct cr_task_context *context,
+                     struct cr_error *err)
+{
+    (void)state, (void)index, (void)context, (void)err;
+    return 0;
+}
+
+static int task_finish(void *state, struct cr_task_context *context, struct cr_error *err)
+{
+    (void)state, (void)context, (void)err;
+    return 0;
+}
+
+static void be_task(struct kit *k)
+{
+    k->task = (struct cr_task_ops){.size = sizeof(struct cr_task_ops),
+                                   .open = task_open,
+                                   .item = task_item,
+                                   .score = task_item,
+                                   .finish = task_finish};
+    k->element.kind = CR_ELEMENT_TASK;
+    k->element.stage = NULL;
+    k->element.task = &k->task;
 }
 
 #define NAME63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz01234567890"
@@ -117,6 +150,21 @@ static void init(struct kit *k)
     X(k->element.flags = CR_ELEMENT_USES_DEVICE, NULL)                                             \
     X(k->element.flags = 6, "element \"soften\": its flags 0x6 are not for a stage")               \
     X((k->element.flags = 6, k->element.size = offsetof(struct cr_element, flags)), NULL)          \
+    /* tasks */                                                                                    \
+    X(k->element.kind = CR_ELEMENT_TASK, "element \"soften\": it has no task functions")           \
+    X(be_task(k), NULL)                                                                            \
+    X((be_task(k), k->element.flags = CR_ELEMENT_PARALLEL), NULL)                                  \
+    X((be_task(k), k->element.flags = CR_ELEMENT_USES_DEVICE),                                     \
+      "element \"soften\": its flags 0x1 are not for a task")                                      \
+    X((be_task(k), k->element.size = offsetof(struct cr_element, task)),                           \
+      "element \"soften\": it has no task functions")                                              \
+    X((be_task(k), k->task.size = 8),                                                              \
+      "element \"soften\": its struct cr_task_ops is too small: 8 bytes")                          \
+    X((be_task(k), k->task.check = NULL, k->task.close = NULL), NULL)                              \
+    X((be_task(k), k->task.open = NULL),                                                           \
+      "element \"soften\": one of its task functions is missing")                                  \
+    X((be_task(k), k->task.finish = NULL),                                                         \
+      "element \"soften\": one of its task functions is missing")                                  \
     /* ports */                                                                                    \
     X(k->input.size = 4, "element \"soften\": input 1: its struct cr_port is too small: 4 bytes")  \
     X(k->output.name = "out-1",                                                                    \

@@ -4,15 +4,11 @@
 #include "base/json.h"
 #include "command/common.h"
 #include "command/plugins/plugins.h"
+#include "plugin/check.h"
 #include "plugin/devices.h"
 #include "plugin/options.h"
 
 #define INDENT "    " /* of examples */
-
-const char *element_kind_name(uint32_t kind)
-{
-    return kind == CR_ELEMENT_STAGE ? "stage" : kind == CR_ELEMENT_DEVICE ? "device" : "?";
-}
 
 /* The lines of an example, up to the first that is neither indented nor empty. */
 static void take_example(const char **text, struct cr_text *example)
@@ -121,7 +117,7 @@ bool element_print(const struct cr_element *element, const struct cr_plugin *plu
 {
     print("%s - ", element->name);
     print_wrapped(element->summary, strlen(element->name) + 3, 4);
-    print("\n%s%s, version %s, licence %s\n%s\n", element_kind_name(element->kind),
+    print("\n%s%s, version %s, licence %s\n%s\n", cr_element_kind_name(element->kind),
           cr_element_uses_device(element) ? " that computes on a device" : "", plugin->version,
           plugin->licence, file);
     const char *rest = element->description != NULL ? element->description : "";
@@ -211,7 +207,7 @@ static void add_option(struct cr_text *json, const struct cr_option *option)
 void element_add_json(struct cr_text *json, const struct cr_element *element)
 {
     cr_text_add(json, "{");
-    add_member(json, "kind", element_kind_name(element->kind));
+    add_member(json, "kind", cr_element_kind_name(element->kind));
     cr_text_add(json, ",");
     add_member(json, "name", element->name);
     cr_text_add(json, ",");

@@ -117,11 +117,14 @@ static void add_option(struct cr_text *page, const struct cr_option *option)
     cr_text_finish(&values);
 }
 
-static void add_options(struct cr_text *page, const struct cr_option *const *options)
+static void add_options(struct cr_text *page, const struct cr_element *element)
 {
+    const struct cr_option *const *options = element->options;
     if (options == NULL || options[0] == NULL)
         return;
-    cr_text_add(page, ".Sh OPTIONS\nKeys of the stage in a pipeline file:\n.Bl -tag -width Ds\n");
+    cr_text_printf(page, ".Sh OPTIONS\n%s:\n.Bl -tag -width Ds\n",
+                   element->kind == CR_ELEMENT_TASK ? "What\n.Fl -set Ar KEY=VALUE\nsets"
+                                                    : "Keys of the stage in a pipeline file");
     for (size_t i = 0; options[i] != NULL; i++)
         add_option(page, options[i]);
     cr_text_add(page, ".El\n");
@@ -209,6 +212,8 @@ static void add_opening(struct cr_text *page, const struct cr_element *element)
     cr_text_add(page, "\n.Sh DESCRIPTION\n");
     if (element->kind == CR_ELEMENT_DEVICE)
         cr_text_printf(page, ".Cm %s\nis a device of\n.Xr crayon 1 .\n", device_name(element));
+    else if (element->kind == CR_ELEMENT_TASK)
+        cr_text_printf(page, ".Cm %s\nis a task of\n.Xr crayon-eval 1 .\n", element->name);
     else
         cr_text_printf(page, ".Cm %s\nis a stage of\n.Xr crayon 1\npipelines.\n%s", element->name,
                        cr_element_uses_device(element) ? "It computes on a device.\n" : "");
@@ -230,6 +235,27 @@ static void add_device_end(struct cr_text *page, const struct cr_element *elemen
                    device_name(element), device_name(element));
     cr_text_add(page, ".Sh SEE ALSO\n.Xr crayon-bench 1 ,\n.Xr crayon-devices 1 ,\n"
                       ".Xr crayon-plugins 1 ,\n.Xr crayon-plugin 7\n");
+}
+
+/* The same for a command line. */
+static const char *example_word(const struct cr_option *option)
+{
+    return option->type == CR_OPTION_TYPE_CHOICE  ? option->choices[0]
+           : option->type == CR_OPTION_TYPE_PATH  ? "FILE"
+           : option->type == CR_OPTION_TYPE_MODEL ? "FOLDER"
+                                                  : "VALUE";
+}
+
+static void add_task_end(struct cr_text *page, const struct cr_element *element)
+{
+    cr_text_printf(page, ".Sh EXAMPLES\n.Bd -literal -offset indent\n$ crayon eval %s",
+                   element->name);
+    for (size_t i = 0; element->options != NULL && element->options[i] != NULL; i++)
+        if ((element->options[i]->flags & CR_OPTION_REQUIRED) != 0)
+            cr_text_printf(page, " \\e\n    --set %s=%s", element->options[i]->name,
+                           example_word(element->options[i]));
+    cr_text_add(page, " \\e\n    --pipeline FILE\n.Ed\n.Sh SEE ALSO\n.Xr crayon-eval 1 ,\n"
+                      ".Xr crayon-plugins 1 ,\n.Xr crayon-pipeline 5 ,\n.Xr crayon-plugin 7\n");
 }
 
 void element_manual(const struct cr_element *element, struct cr_text *page)
@@ -257,9 +283,11 @@ void element_manual(const struct cr_element *element, struct cr_text *page)
     cr_text_finish(&paragraph);
     add_ports(page, "INPUTS", element->inputs);
     add_ports(page, "OUTPUTS", element->outputs);
-    add_options(page, element->options);
+    add_options(page, element);
     if (element->kind == CR_ELEMENT_DEVICE)
         add_device_end(page, element);
+    else if (element->kind == CR_ELEMENT_TASK)
+        add_task_end(page, element);
     else
         add_stage_end(page, element);
 }

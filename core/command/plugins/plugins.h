@@ -5,9 +5,6 @@
 
 #include "command/command.h"
 
-/* "stage", for messages and lists. */
-const char *element_kind_name(uint32_t kind);
-
 /* Paragraph after paragraph of a description, parted by empty lines: the next one from `*text` on
  * into `paragraph`, with single spaces between words. One whose lines begin with four spaces is an
  * example (`*literal`), which goes on over empty lines: without these spaces, each line ended.

@@ -274,15 +274,87 @@ struct cr_stage_ops {
     void (*close)(void *state);
 };
 
+/* ---- Tasks (since ABI 1.3) ---- */
+
+/* A task is a benchmark: it hands out items, one question each, and scores the answers. Its outputs
+ * are what it hands to a pipeline (a picture, a prompt), its inputs what it takes back (a map, an
+ * answer). A port is wired to the pipeline's input or output of its name, or else to the only one
+ * of its type; outputs that the pipeline has no input for are not wanted. A task whose inputs are
+ * all optional can do without a pipeline.
+ *
+ * The order of calls: open(), then item() and score() for one item after the other, then finish(),
+ * which may come before all items are done, then close(). The rules for stages hold for tasks. */
+
+/* What a task sees of the evaluation. Used by the thread that made the call, during the call only.
+ * Port names are those that the element declares; another name is asserted. */
+struct cr_task_context;
+
+/* In item(): what messages call this item ("000000142238.jpg"; copied; its number without this). Is
+ * the output wanted? Hand over an output, a value of one item: takes the caller's reference, leaves
+ * NULL, seals the value. Each wanted output is set exactly once by an item() that returns 0. */
+CR_API
+int cr_task_name(struct cr_task_context *context, const char *name,
+                 struct cr_error *err) CR_MUST_CHECK;
+CR_API
+bool cr_task_wants(const struct cr_task_context *context, const char *port);
+CR_API
+void cr_task_output(struct cr_task_context *context, const char *port, struct cr_value **value);
+
+/* In score(): the pipeline's answer, a value of one item, borrowed; NULL when the input is not
+ * connected. */
+CR_API
+const struct cr_value *cr_task_input(const struct cr_task_context *context, const char *port);
+
+/* In finish(): one cell of the table called `table` ("classes"). Tables, their rows and their
+ * columns stand in the order in which they are first named; cells that are not set stay empty.
+ * A share of 0.5 is shown as 50 %. NaN: there is nothing to divide by. */
+enum cr_unit {
+    CR_UNIT_NUMBER = 1,
+    CR_UNIT_COUNT = 2,
+    CR_UNIT_SHARE = 3,
+};
+CR_API
+void cr_task_figure(struct cr_task_context *context, const char *table, const char *row,
+                    const char *column, enum cr_unit unit, double value);
+
+/* Anywhere: has the user asked to stop? A call that takes long looks now and then, and returns
+ * CR_ERR_CANCELLED. And a message whose subject is the task. */
+CR_API
+bool cr_task_cancelled(const struct cr_task_context *context);
+CR_API
+void cr_task_log(const struct cr_task_context *context, enum cr_log_level level, const char *format,
+                 ...) CR_PRINTF(3, 4);
+
+struct cr_task_ops {
+    uint32_t size; /* sizeof(struct cr_task_ops) */
+    uint32_t reserved;
+    /* Find mistakes that span several options or ports, as for stages. May be NULL. */
+    void (*check)(const void *state, struct cr_check *check);
+    /* Read the questions and tell how many items there are. After a failure close() is called as
+     * well. */
+    int (*open)(void *state, struct cr_task_context *context, size_t *count, struct cr_error *err);
+    /* Hand out item `index` (< count). An item that fails is reported and left out. */
+    int (*item)(void *state, size_t index, struct cr_task_context *context, struct cr_error *err);
+    /* Take its answer. */
+    int (*score)(void *state, size_t index, struct cr_task_context *context, struct cr_error *err);
+    /* Tell the figures of the items that were scored. */
+    int (*finish)(void *state, struct cr_task_context *context, struct cr_error *err);
+    /* Give everything back that the others left in the state. May be NULL. */
+    void (*close)(void *state);
+};
+
 /* ---- Elements and the plugin ---- */
 
 enum cr_element_kind {
     CR_ELEMENT_STAGE = 1,  /* a node of a pipeline */
     CR_ELEMENT_DEVICE = 2, /* executes tensor operations (since ABI 1.1) */
+    CR_ELEMENT_TASK = 3,   /* a benchmark for `crayon eval` (since ABI 1.3) */
 };
 
 enum cr_element_flags {
     CR_ELEMENT_USES_DEVICE = 1, /* a stage that computes on a device */
+    CR_ELEMENT_PARALLEL = 2,    /* a task whose item() and score() may be called by several threads
+                                   at once, each about another item (since ABI 1.3) */
 };
 
 struct cr_element {
@@ -299,6 +371,7 @@ struct cr_element {
     const struct cr_device_ops *device; /* since ABI 1.1 */
     uint32_t flags;                     /* enum cr_element_flags; since ABI 1.2 */
     uint32_t reserved;
+    const struct cr_task_ops *task; /* since ABI 1.3 */
 };
 
 struct cr_plugin {
