@@ -11,6 +11,7 @@
 
 #include <crayon/error.h>
 
+CR_API
 int cr_io_open(const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
 ssize_t cr_io_read(int fd, void *data, size_t bytes);
 /* `bytes` bytes from `offset` on, fewer only at the end of the file; the position stays. */
@@ -19,7 +20,9 @@ CR_API
 int cr_io_write_all(int fd, const void *data, size_t bytes); /* 0, or -1 with errno */
 /* The same at an offset; the position stays. */
 int cr_io_write_at(int fd, const void *data, size_t bytes, uint64_t offset);
+CR_API
 int cr_io_fsync(int fd);
+CR_API
 int cr_io_close(int fd);
 int cr_io_fstat(int fd, struct stat *st);
 int cr_io_stat(const char *path, struct stat *st);

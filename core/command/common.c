@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -310,14 +311,22 @@ const struct cr_log *message_log(enum cr_log_level level)
 
 static bool progress_shown;
 
-void progress_show(const char *stage, double done)
+bool progress_is_shown(void)
 {
     static int capable = -1;
     if (capable < 0)
         capable = terminal_is_capable();
-    if (!capable)
+    return capable;
+}
+
+void progress_show(const char *stage, double done)
+{
+    static const char bar[] = "####################", rest[] = "                    ";
+    if (!progress_is_shown())
         return;
-    fprintf(stderr, "\r\033[Kcrayon: %s %.0f %%", stage, 100 * done);
+    int length = (int)((double)strlen(bar) * (done < 0 ? 0 : done < 1 ? done : 1));
+    fprintf(stderr, "\r\033[Kcrayon: %s %.0f %% [%.*s%s]", stage, 100 * done, length, bar,
+            rest + length);
     fflush(stderr);
     progress_shown = true;
 }
@@ -329,6 +338,13 @@ void progress_clear(void)
     progress_shown = false;
     fputs("\r\033[K", stderr);
     fflush(stderr);
+}
+
+double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 /* ---- Signals ---- */

@@ -51,6 +51,11 @@ const struct cr_log *message_log(enum cr_log_level level);
  * result, or progress_clear(). */
 void progress_show(const char *stage, double done);
 void progress_clear(void);
+/* Would it be seen? */
+bool progress_is_shown(void);
+
+/* Of a clock that only goes forward. */
+double seconds_now(void);
 
 /* ---- Signals ---- */
 

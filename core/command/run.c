@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "command/options.h"
@@ -18,6 +17,8 @@ static const struct option run_options[] = {
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipeline"},
     {"batch", OPTION_TEXT, MEMBER(batch), "FILE",
      "run every line of a JSON Lines file (-: as above)"},
+    {"results", OPTION_TEXT, MEMBER(results), "FILE", "with --batch: append the results to a file"},
+    {"resume", OPTION_FLAG, MEMBER(resume), NULL, "pass over items whose results are in that file"},
     {"device", OPTION_TEXT, MEMBER(device.device), "NAME", "cpu, vulkan:1, ...; default: auto"},
     {"precision", OPTION_TEXT, MEMBER(device.precision), "HOW", "exact or fast; default: fast"},
     {"threads", OPTION_NUMBER, MEMBER(device.threads), "N", "of the CPU; default: one a processor"},
@@ -114,13 +115,6 @@ static int load_inputs(struct run *run)
 }
 
 /* ---- Running ---- */
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static size_t count_texts(const struct request *request)
 {
@@ -342,6 +336,10 @@ static int check_settings(const struct run_settings *settings)
     if (settings->batch != NULL && settings->out.count > 0)
         return usage_error(self, "with --batch, files are named by \"out\" in each line, "
                                  "not by --out");
+    if (settings->results != NULL && settings->batch == NULL)
+        return usage_error(self, "--results is for --batch; --out NAME=FILE writes one output");
+    if (settings->resume && settings->results == NULL)
+        return usage_error(self, "--resume needs --results FILE, which says what is done");
     return device_settings_check(self, &settings->device);
 }
 
@@ -354,6 +352,7 @@ static int run_run(const void *settings_, const struct strings *operands)
         return code;
     struct run run = {
         .settings = settings,
+        .path = operands->items[0],
         .session = {.allow = settings->allow_command ? CR_ALLOW_COMMAND : 0},
         .log = message_log(settings->verbose ? CR_LOG_DEBUG
                            : settings->quiet ? CR_LOG_ERROR
@@ -361,7 +360,7 @@ static int run_run(const void *settings_, const struct strings *operands)
     };
     if (session_open(&run.session, settings->plugin_path, run.log, &err) < 0)
         return say_failure(&err);
-    code = session_load(&run.session, operands->items[0], &settings->set, settings->quiet);
+    code = session_load(&run.session, run.path, &settings->set, settings->quiet);
     if (code == EXIT_OK)
         code = session_set_device(&run.session, self, &settings->device, run.log);
     if (code == EXIT_OK)

@@ -242,7 +242,7 @@ static const struct {
     uint32_t flags; /* that it may have */
     int (*check)(const struct cr_element *element, struct cr_error *err);
 } kinds[] = {
-    {CR_ELEMENT_STAGE, "stage", CR_ELEMENT_USES_DEVICE, check_stage},
+    {CR_ELEMENT_STAGE, "stage", CR_ELEMENT_USES_DEVICE | CR_ELEMENT_SERIAL, check_stage},
     {CR_ELEMENT_DEVICE, "device", 0, check_device},
     {CR_ELEMENT_TASK, "task", CR_ELEMENT_PARALLEL, check_task},
 };

@@ -107,6 +107,11 @@ bool cr_element_uses_device(const struct cr_element *element)
            (element->flags & CR_ELEMENT_USES_DEVICE) != 0;
 }
 
+bool cr_element_is_serial(const struct cr_element *element)
+{
+    return CR_HAS(element, flags) && (element->flags & CR_ELEMENT_SERIAL) != 0;
+}
+
 int cr_device_open(struct cr_device **out, const struct cr_registry *registry, const char *name,
                    const struct cr_device_params *params, struct cr_error *err)
 {

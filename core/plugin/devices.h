@@ -13,5 +13,8 @@ int cr_device_known(const struct cr_registry *registry, const char *name, struct
 /* Does the stage compute on a device? */
 CR_API
 bool cr_element_uses_device(const struct cr_element *element);
+/* Should it not run for several items at the same time? */
+CR_API
+bool cr_element_is_serial(const struct cr_element *element);
 
 #endif

@@ -293,6 +293,7 @@ static const struct cr_element segment_element = {
                        "rows and columns of the output grid")),
     .state_size = sizeof(struct segment_command),
     .stage = &segment_ops,
+    .flags = CR_ELEMENT_SERIAL,
 };
 
 CR_PLUGIN("segment-command", CR_VERSION, "MIT", "panoptic maps from other programs",

@@ -164,18 +164,110 @@ ok "lines of a pipe are answered one by one" eval '[ $status = 0 ] && [ ! -s "$e
     [ "$first" = "{\"id\":1,\"outputs\":{\"answer\":\"you said: a\"}}" ] &&
     [ "$second" = "{\"id\":2,\"outputs\":{\"answer\":\"you said: b\"}}" ]'
 
+# ---- Results in a file ----
+
+seq 1 9 | sed 's/.*/{"id":&,"in":{"prompt":"number &"}}/' >items.jsonl
+batch speak.json
+cp "$out" all
+batch speak.json --results results.jsonl
+ok "results in a file" eval 'is 0 "" "" && cmp -s all results.jsonl'
+batch speak.json --results results.jsonl
+ok "results that are there are not lost" eval 'fails 1 "crayon: error: results.jsonl: holds something already; --resume goes on with the results in it" && cmp -s all results.jsonl'
+batch speak.json --results results.jsonl --resume
+ok "nothing is left to do" eval 'is 0 "" "crayon: note: results.jsonl holds the results of 9 items already" && cmp -s all results.jsonl'
+rm results.jsonl
+batch speak.json --results results.jsonl --resume
+ok "nothing is there to go on with" eval 'is 0 "" "" && cmp -s all results.jsonl'
+bytes=$(wc -c <all)
+ok "half a line at the end is written anew, wherever it was cut" eval '
+    for cut in 0 1 $((bytes / 3)) $((bytes / 2)) $((bytes - 2)) $((bytes - 1)); do
+        head -c $cut all >results.jsonl
+        batch speak.json --results results.jsonl --resume --quiet
+        is 0 "" "" && cmp -s all results.jsonl || break
+    done'
+sed -n '2p;7p' all >results.jsonl
+batch speak.json --results results.jsonl --resume
+sort all >want
+ok "holes are filled" eval '[ $status = 0 ] && sort results.jsonl | cmp -s - want && [ "$(wc -l <results.jsonl)" = 9 ]'
+cp items.jsonl results.jsonl
+batch speak.json --results results.jsonl --resume
+ok "a file that holds something else" fails 1 'crayon: error: results.jsonl:1: is no result line, which has "id" and "outputs" or "error"'
+ok "it is left alone" cmp -s items.jsonl results.jsonl
+printf 'x\n' >results.jsonl
+batch speak.json --results results.jsonl --resume
+ok "a file that holds no JSON" eval '[ $status = 1 ] && holds "$err" "crayon: error: results.jsonl:1:1: "'
+batch speak.json --results .
+ok "results in a folder" eval '[ $status = 1 ] && holds "$err" "crayon: error: .: cannot open for writing: "'
+batch speak.json --results /dev/null
+ok "results nowhere" fails 1 "crayon: error: /dev/null: is no regular file, which is needed for --results"
+crayon run --plugin-path "$stages" --results results.jsonl --prompt x speak.json
+ok "results of no batch" misused run "--results is for --batch; --out NAME=FILE writes one output"
+batch speak.json --resume
+ok "going on with nothing" misused run "--resume needs --results FILE, which says what is done"
+
+cat >items.jsonl <<'END'
+{"id": "a", "in": {"prompt": "1"}}
+{"in": {"prompt": "2"}}
+{"id": "a", "in": {"prompt": "3"}}
+{"id": ["a"], "in": {"prompt": "4"}}
+{"id": 1, "in": {"promt": "5"}}
+END
+rm results.jsonl
+batch speak.json --results results.jsonl
+cat >want <<'END'
+{"id":"a","outputs":{"answer":"you said: 1"}}
+{"id":null,"error":"items.jsonl:2: \"id\" is missing, by which --results tells items apart"}
+{"id":"a","error":"items.jsonl:3: an item before has the same id, \"a\""}
+{"id":["a"],"outputs":{"answer":"you said: 4"}}
+{"id":1,"error":"items.jsonl:5: the pipeline speak has no input \"promt\"; did you mean \"prompt\"? inputs: prompt (text)"}
+END
+ok "ids tell items apart" eval 'is 1 "" "crayon: error: 3 items failed; their lines say why" && cmp -s want results.jsonl'
+
 if reaches INT && reaches TERM; then
-    printf '{"id":1,"in":{"prompt":"x"}}\n{"id":2,"in":{"prompt":"x"}}\n' >items.jsonl
+    seq 1 4 | sed 's/.*/{"id":&,"in":{"prompt":"x"}}/' >items.jsonl
     for case in "INT 130 interrupted" "TERM 143 terminated"; do
         # shellcheck disable=SC2086 # three words
         set -- $case
+        number_of=$2 word=$3
+        rm -f results.jsonl
+        signalled "$1" 1 results.jsonl run --plugin-path "$stages" --batch items.jsonl --results results.jsonl \
+            --threads 1 wait.json --set wait.seconds=0.5
+        ok "after a SIG$1 what is finished is listed" eval 'fails $number_of "crayon: $word" &&
+            [ "$(cat results.jsonl)" = "{\"id\":1,\"outputs\":{\"done\":\"waited\"}}" ]'
+        batch wait.json --results results.jsonl --resume --quiet
+        ok "and the rest can be had" eval '[ $status = 0 ] && [ "$(cut -c 1-7 results.jsonl | tr -d "\n")" = "{\"id\":1{\"id\":2{\"id\":3{\"id\":4" ]'
         rm -f mark
         signalled "$1" 1 mark run --plugin-path "$stages" --batch items.jsonl wait.json \
-            --set wait.mark=mark --set wait.seconds=0.5
-        ok "after a SIG$1 the item in progress is finished" is "$2" \
-            '{"id":1,"outputs":{"done":"waited"}}' "crayon: $3"
+            --set wait.mark=mark --set wait.seconds=0.5 --set wait.stubborn=true
+        ok "an item that a SIG$1 meets is not listed, even if it comes to an end" fails "$number_of" "crayon: $word"
     done
 else
     skip "signals" "somebody above ignores them"
+fi
+
+# ---- Several at the same time ----
+
+# The first item is run alone, and tells that the pipeline computes on no device.
+seq 1 40 | sed 's/.*/{"id":&,"in":{"prompt":"number &"}}/' >items.jsonl
+printf '{"id":"last","in":{"promt":""}}\n' >>items.jsonl
+batch speak.json --threads 1
+cp "$out" all
+for threads in 2 5 100; do
+    batch speak.json --threads $threads
+    ok "$threads threads: the same results in the same order" eval '[ $status = 1 ] && cmp -s all "$out"'
+done
+seq 1 5 | sed 's/.*/{"id":&,"in":{"prompt":"x"}}/' >items.jsonl
+start=$(date +%s)
+batch wait.json --threads 4 --set wait.seconds=2
+ok "items run at the same time" eval '[ $status = 0 ] && [ $(($(date +%s) - start)) -lt 8 ]'
+batch speak.json --threads 3 --set speak.warn=true
+ok "warnings come one after the other" eval '[ $status = 0 ] && [ "$(sort -u "$err")" = "crayon: warning: speak: x is hard to say" ] && [ "$(wc -l <"$err")" = 5 ]'
+
+if script -qec true /dev/null >"$out" 2>&1 </dev/null; then
+    TERM=xterm script -qec "'$top_builddir/crayon' run --plugin-path '$stages' --batch items.jsonl --results progress.jsonl \
+        --threads 1 wait.json --set wait.seconds=0.2" /dev/null >"$out" 2>"$err" </dev/null
+    ok "progress on a terminal" eval 'holds "$out" "item 3 of 5 60 % [############        ]"'
+else
+    skip "progress on a terminal" "script(1) does not make a terminal here"
 fi
 plan

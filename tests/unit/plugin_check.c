@@ -148,7 +148,8 @@ static void be_task(struct kit *k)
     X(k->ops.size = 8, "element \"soften\": its struct cr_stage_ops is too small: 8 bytes")        \
     X(k->ops.run = NULL, "element \"soften\": it has no run function")                             \
     X(k->element.flags = CR_ELEMENT_USES_DEVICE, NULL)                                             \
-    X(k->element.flags = 6, "element \"soften\": its flags 0x6 are not for a stage")               \
+    X(k->element.flags = CR_ELEMENT_SERIAL, NULL)                                                  \
+    X(k->element.flags = 6, "element \"soften\": its flags 0x2 are not for a stage")               \
     X((k->element.flags = 6, k->element.size = offsetof(struct cr_element, flags)), NULL)          \
     /* tasks */                                                                                    \
     X(k->element.kind = CR_ELEMENT_TASK, "element \"soften\": it has no task functions")           \

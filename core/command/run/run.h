@@ -11,14 +11,15 @@ struct run_settings {
     struct strings in, out, set;
     struct device_settings device;
     const char *plugin_path;
-    const char *batch;
+    const char *batch, *results;
     struct number seed;
-    bool json, quiet, verbose, allow_command;
+    bool json, quiet, verbose, allow_command, resume;
 };
 
 /* Everything that a run knows: the wishes, the loaded pipeline, the inputs and outputs. */
 struct run {
     const struct run_settings *settings;
+    const char *path; /* of the pipeline, as the command line has it */
     struct session session;
     struct request request;
     const struct cr_log *log;

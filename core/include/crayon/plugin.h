@@ -355,6 +355,8 @@ enum cr_element_flags {
     CR_ELEMENT_USES_DEVICE = 1, /* a stage that computes on a device */
     CR_ELEMENT_PARALLEL = 2,    /* a task whose item() and score() may be called by several threads
                                    at once, each about another item (since ABI 1.3) */
+    CR_ELEMENT_SERIAL = 4, /* a stage that takes much of what a machine has: programs should not run
+                              it for several items at the same time (since ABI 1.3) */
 };
 
 struct cr_element {
