@@ -27,6 +27,14 @@ void cr_fault_set_hook(cr_fault_hook hook);
  */
 CR_API
 int64_t cr_memory_live(void);
+/* Their bytes, and the most that these were since the peak was reset; 0 where the system does not
+ * tell how large an allocation is. Exported likewise. */
+CR_API
+int64_t cr_memory_bytes(void);
+CR_API
+int64_t cr_memory_peak(void);
+CR_API
+void cr_memory_reset_peak(void);
 
 int cr_fault(enum cr_fault_kind kind, const void *site);
 

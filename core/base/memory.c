@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "config.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +10,66 @@
 
 #include "base/fault.h"
 
+#if defined(HAVE_MALLOC_USABLE_SIZE)
+#include <malloc.h>
+#elif defined(HAVE_MALLOC_SIZE)
+#include <malloc/malloc.h>
+#endif
+
 /* The caller's address tells one allocation site from another. */
 #define SITE __builtin_return_address(0)
 
-static _Atomic int64_t live;
+static _Atomic int64_t live, live_bytes, peak;
 
 int64_t cr_memory_live(void)
 {
     return atomic_load(&live);
+}
+
+int64_t cr_memory_bytes(void)
+{
+    return atomic_load(&live_bytes);
+}
+
+int64_t cr_memory_peak(void)
+{
+    return atomic_load(&peak);
+}
+
+void cr_memory_reset_peak(void)
+{
+    atomic_store(&peak, atomic_load(&live_bytes));
+}
+
+static int64_t size_of(void *memory)
+{
+#if defined(HAVE_MALLOC_USABLE_SIZE)
+    return (int64_t)malloc_usable_size(memory);
+#elif defined(HAVE_MALLOC_SIZE)
+    return (int64_t)malloc_size(memory);
+#else
+    (void)memory;
+    return 0;
+#endif
+}
+
+static void count_bytes(int64_t bytes)
+{
+    const int64_t now = atomic_fetch_add_explicit(&live_bytes, bytes, memory_order_relaxed) + bytes;
+    int64_t most = atomic_load_explicit(&peak, memory_order_relaxed);
+    while (now > most && !atomic_compare_exchange_weak_explicit(
+                             &peak, &most, now, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Hand out new memory, or NULL. */
+static void *count_new(void *memory)
+{
+    if (memory != NULL) {
+        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+        count_bytes(size_of(memory));
+    }
+    return memory;
 }
 
 static void *allocate(size_t count, size_t bytes, const void *site)
@@ -23,20 +77,14 @@ static void *allocate(size_t count, size_t bytes, const void *site)
     size_t total;
     if (!cr_size_mul(count, bytes, &total) || cr_fault(CR_FAULT_ALLOC, site) != 0)
         return NULL;
-    void *memory = calloc(1, total == 0 ? 1 : total);
-    if (memory != NULL)
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
-    return memory;
+    return count_new(calloc(1, total == 0 ? 1 : total));
 }
 
 void *cr_malloc(size_t bytes)
 {
     if (cr_fault(CR_FAULT_ALLOC, SITE) != 0)
         return NULL;
-    void *memory = malloc(bytes == 0 ? 1 : bytes);
-    if (memory != NULL)
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
-    return memory;
+    return count_new(malloc(bytes == 0 ? 1 : bytes));
 }
 
 void *cr_calloc(size_t count, size_t bytes)
@@ -49,9 +97,12 @@ void *cr_realloc_array(void *memory, size_t count, size_t bytes)
     size_t total;
     if (!cr_size_mul(count, bytes, &total) || cr_fault(CR_FAULT_ALLOC, SITE) != 0)
         return NULL;
+    const int64_t before = memory == NULL ? 0 : size_of(memory);
     void *moved = realloc(memory, total == 0 ? 1 : total);
-    if (moved != NULL && memory == NULL)
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    if (memory == NULL)
+        return count_new(moved);
+    if (moved != NULL)
+        count_bytes(size_of(moved) - before);
     return moved;
 }
 
@@ -60,6 +111,7 @@ void cr_free(void *memory)
     if (memory == NULL)
         return;
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&live_bytes, size_of(memory), memory_order_relaxed);
     free(memory);
 }
 

@@ -2,13 +2,15 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "command/check/plan.h"
 #include "command/common.h"
 #include "command/options.h"
 
 struct check_settings {
     struct strings set;
     const char *plugin_path, *device;
-    bool print, json;
+    struct plan_inputs inputs;
+    bool print, plan, json;
 };
 
 #define MEMBER(name) offsetof(struct check_settings, name)
@@ -17,6 +19,10 @@ static const struct option check_options[] = {
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipelines"},
     {"device", OPTION_TEXT, MEMBER(device), "NAME", "a device that they are to run on"},
     {"print", OPTION_FLAG, MEMBER(print), NULL, "print the pipelines as they take effect"},
+    {"plan", OPTION_FLAG, MEMBER(plan), NULL, "print how much memory each stage will take"},
+    {"image", OPTION_TEXT, MEMBER(inputs.image), "FILE", "for --plan: as of crayon run"},
+    {"prompt", OPTION_TEXT, MEMBER(inputs.prompt), "TEXT", "for --plan: as of crayon run"},
+    {"in", OPTION_LIST, MEMBER(inputs.in), "NAME=VALUE", "for --plan: as of crayon run"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print what was found as one JSON object"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
@@ -27,6 +33,7 @@ static const struct option check_options[] = {
 struct checked {
     const char *path;
     struct cr_pipeline *pipeline; /* NULL when it has errors */
+    struct cr_run *planned;       /* NULL: it was not asked for, or failed */
     struct cr_report *report;
 };
 
@@ -54,8 +61,8 @@ static const char *plural(size_t count)
 static void print_verdict(const struct checked *checked)
 {
     const struct cr_pipeline *pipeline = checked->pipeline;
-    if (pipeline == NULL) {
-        size_t errors = cr_report_errors(checked->report);
+    const size_t errors = cr_report_errors(checked->report);
+    if (errors > 0) {
         print("%s: %zu error%s\n", checked->path, errors, plural(errors));
         return;
     }
@@ -129,7 +136,7 @@ static void add_checked(struct cr_text *json, const struct checked *checked)
     const struct cr_pipeline *pipeline = checked->pipeline;
     cr_text_add(json, "{");
     add_member(json, "file", checked->path);
-    cr_text_add(json, pipeline != NULL ? ",\"ok\":true" : ",\"ok\":false");
+    cr_text_printf(json, ",\"ok\":%s", cr_report_errors(checked->report) == 0 ? "true" : "false");
     add_findings(json, checked->report);
     if (pipeline != NULL) {
         cr_text_add(json, ",");
@@ -138,6 +145,8 @@ static void add_checked(struct cr_text *json, const struct checked *checked)
         add_ports(json, "inputs", pipeline, cr_pipeline_inputs(pipeline), cr_pipeline_input);
         add_ports(json, "outputs", pipeline, cr_pipeline_outputs(pipeline), cr_pipeline_output);
     }
+    if (checked->planned != NULL)
+        plan_add(json, checked->planned);
     cr_text_add(json, "}");
 }
 
@@ -155,7 +164,18 @@ static int print_effective(const struct cr_pipeline *pipeline)
     return EXIT_OK;
 }
 
-/* A file that cannot be loaded for a reason outside of it has that as its finding. */
+/* A failure for a reason outside of the file is a finding like others, which names the file
+ * already.
+ */
+static void add_failure(struct checked *checked, const struct cr_error *err)
+{
+    size_t length = strlen(checked->path);
+    bool named = strncmp(err->message, checked->path, length) == 0 &&
+                 strncmp(err->message + length, ": ", 2) == 0;
+    cr_report_add(checked->report, CR_SEVERITY_ERROR, checked->path, "", "%s",
+                  err->message + (named ? length + 2 : 0));
+}
+
 static void load(struct checked *checked, const struct session *session,
                  const struct check_settings *settings)
 {
@@ -167,14 +187,28 @@ static void load(struct checked *checked, const struct session *session,
         cr_report_add(checked->report, CR_SEVERITY_ERROR, "--device", "", "%s", err.message);
         cr_pipeline_destroy(&checked->pipeline);
     }
-    if (result == 0 || cr_report_errors(checked->report) > 0)
-        return;
-    /* The finding names the file already. */
-    size_t length = strlen(checked->path);
-    bool named = strncmp(err.message, checked->path, length) == 0 &&
-                 strncmp(err.message + length, ": ", 2) == 0;
-    cr_report_add(checked->report, CR_SEVERITY_ERROR, checked->path, "", "%s",
-                  err.message + (named ? length + 2 : 0));
+    if (result < 0 && cr_report_errors(checked->report) == 0)
+        add_failure(checked, &err);
+}
+
+static void make_plan(struct checked *checked, const struct check_settings *settings)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    if (plan_make(&checked->planned, checked->pipeline, &settings->inputs, &err) < 0) {
+        add_failure(checked, &err);
+        cr_run_destroy(&checked->planned);
+    }
+}
+
+static int print_checked(const struct checked *checked, const struct check_settings *settings)
+{
+    say_findings(checked->report, true);
+    if (settings->print)
+        return checked->pipeline != NULL ? print_effective(checked->pipeline) : EXIT_FAILED;
+    print_verdict(checked);
+    if (checked->planned != NULL)
+        plan_print(checked->planned);
+    return EXIT_OK;
 }
 
 static int check_file(const struct check_settings *settings, const struct session *session,
@@ -186,16 +220,14 @@ static int check_file(const struct check_settings *settings, const struct sessio
         return EXIT_FAILED;
     }
     load(&checked, session, settings);
-    int code = checked.pipeline != NULL ? EXIT_OK : EXIT_FAILED;
-    if (settings->json) {
+    if (settings->plan && checked.pipeline != NULL)
+        make_plan(&checked, settings);
+    int code = cr_report_errors(checked.report) == 0 ? EXIT_OK : EXIT_FAILED;
+    if (settings->json)
         add_checked(json, &checked);
-    } else {
-        say_findings(checked.report, true);
-        if (!settings->print)
-            print_verdict(&checked);
-        else if (checked.pipeline != NULL)
-            code = print_effective(checked.pipeline);
-    }
+    else if (print_checked(&checked, settings) != EXIT_OK)
+        code = EXIT_FAILED;
+    cr_run_destroy(&checked.planned);
     cr_pipeline_destroy(&checked.pipeline);
     cr_report_destroy(&checked.report);
     return code;
@@ -208,6 +240,14 @@ static int run_check(const void *settings_, const struct strings *operands)
     struct session session = {.registry = NULL};
     if (settings->print && settings->json)
         return usage_error(&command_check, "--print and --json exclude each other");
+    if (settings->print && settings->plan)
+        return usage_error(&command_check, "--print and --plan exclude each other");
+    const struct plan_inputs *inputs = &settings->inputs;
+    if (!settings->plan &&
+        (inputs->image != NULL || inputs->prompt != NULL || inputs->in.count > 0))
+        return usage_error(&command_check, "inputs are for --plan");
+    if (plan_check_inputs(inputs) != EXIT_OK)
+        return EXIT_MISUSED;
     if (session_open(&session, settings->plugin_path, message_log(CR_LOG_WARNING), &err) < 0)
         return say_failure(&err);
     struct cr_text json = CR_TEXT_INIT;

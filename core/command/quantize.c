@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "command/common.h"
 #include "command/options.h"
 #include "model/save.h"
@@ -33,26 +34,12 @@ static bool is_stopped(void *user)
     return stop_signal() != 0;
 }
 
-/* "13.5 GB" */
-static const char *amount(char text[32], uint64_t bytes)
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
-    double number = (double)bytes;
-    size_t unit = 0;
-    while (number >= 999.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        number /= 1000;
-        unit++;
-    }
-    snprintf(text, 32, "%.3g %s", number, units[unit]);
-    return text;
-}
-
 static void print_summary(const struct cr_save_summary *summary, const char *target)
 {
     char before[32], after[32];
     print("%s: quantised %zu of %zu tensors: %s instead of %s\n", target, summary->quantized,
-          summary->quantized + summary->kept, amount(after, summary->after),
-          amount(before, summary->before));
+          summary->quantized + summary->kept, cr_amount(after, summary->after),
+          cr_amount(before, summary->before));
 }
 
 static int run_quantize(const void *settings_, const struct strings *operands)

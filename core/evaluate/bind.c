@@ -232,7 +232,7 @@ static int make_run(struct binding *b, struct cr_error *err)
         return result;
     const struct cr_run_hooks hooks = {.log = task->params->log, .cancel = task->params->cancel};
     cr_run_set_hooks(task->run, &hooks);
-    cr_run_plan(task->run);
+    cr_run_count_uses(task->run);
     for (size_t i = 0; i < pipeline->input_count; i++) {
         const struct cr_source *input = &pipeline->inputs[i];
         if (task->run->uses[input->index] > 0 && !is_asked(task, input->name))

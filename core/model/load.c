@@ -4,6 +4,7 @@
 
 #include "model/stream.h"
 #include "tensor/device.h"
+#include "tensor/dry.h"
 #include "tensor/quantized.h"
 
 /* The tensor of each item, and what its stream writes to. */
@@ -68,20 +69,28 @@ static int create_dense(struct cr_tensor **tensor, struct cr_device *device,
 static int create_tensor(struct cr_tensor **tensor, struct cr_device *device,
                          const struct cr_plan *plan, struct cr_error *err)
 {
-    int result = 0;
-    for (size_t i = 0; i < plan->part_count && result == 0; i++)
-        result = cr_weight_source_prepare(&plan->parts[i].source, err);
-    if (result < 0)
-        return result;
     if (plan->mode == CR_PLAN_DENSE)
         return create_dense(tensor, device, plan, err);
     if (device == NULL)
         return cr_fail(err, CR_ERR_ARGUMENT, "%s matrices live on a device, and there is none",
                        cr_dtype_name(plan->item->dtype));
-    result = cr_quantized_create(tensor, device, plan->item->dtype, plan->shape[0], plan->shape[1],
-                                 plan->nested, err);
-    if (result == 0 && plan->nested && plan->mode == CR_PLAN_COPY)
-        result = write_tables(*tensor, &plan->parts[0].source, err);
+    return cr_quantized_create(tensor, device, plan->item->dtype, plan->shape[0], plan->shape[1],
+                               plan->nested, err);
+}
+
+/* The tables of what is saved quantised are read before the numbers. */
+static int prepare_sources(const struct loader *loader, struct cr_error *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < loader->count && result == 0; i++) {
+        const struct cr_plan *plan = &loader->plans[i];
+        for (size_t j = 0; j < plan->part_count && result == 0; j++)
+            result = cr_weight_source_prepare(&plan->parts[j].source, err);
+        if (result == 0 && plan->part_count > 0 && plan->nested && plan->mode == CR_PLAN_COPY)
+            result = write_tables(loader->tensors[i], &plan->parts[0].source, err);
+        if (result < 0)
+            cr_error_prefix(err, "%.200s", plan->item->parts[0].name);
+    }
     return result;
 }
 
@@ -119,12 +128,21 @@ static int write_offsets(const struct loader *loader, struct cr_error *err)
 
 /* ---- All of it ---- */
 
+/* What loading takes, without reading a number. */
+static int rehearse(struct loader *loader, struct cr_error *err)
+{
+    int result = create_tensors(loader, err);
+    return result == 0 ? cr_stream_rehearse(loader->targets, loader->count, err) : result;
+}
+
 static int fill(struct loader *loader, const struct cr_claim *claim,
                 const struct cr_load_hooks *hooks, struct cr_error *err)
 {
     int result = cr_model_check_files(claim->model, err);
     if (result == 0)
         result = create_tensors(loader, err);
+    if (result == 0)
+        result = prepare_sources(loader, err);
     if (result == 0)
         result = cr_stream_run(loader->targets, loader->count, hooks, err);
     if (result == 0) /* not while it was read, either */
@@ -160,7 +178,8 @@ int cr_claim_load(struct cr_claim *claim, struct cr_device *device,
     if (loader.targets == NULL || loader.tensors == NULL) {
         result = cr_fail_memory(err, claim->count * sizeof(*loader.targets));
     } else {
-        result = fill(&loader, claim, hooks, err);
+        result = device != NULL && cr_device_is_dry(device) ? rehearse(&loader, err)
+                                                            : fill(&loader, claim, hooks, err);
         conclude(&loader, result == 0);
     }
     cr_free(loader.targets);

@@ -468,3 +468,18 @@ int cr_stream_run(struct cr_target *targets, size_t count, const struct cr_load_
     }
     return result;
 }
+
+int cr_stream_rehearse(struct cr_target *targets, size_t count, struct cr_error *err)
+{
+    struct stream stream = {.targets = targets, .target_count = count};
+    struct worker workers[MAX_THREADS];
+    int result = cut_pieces(&stream, err);
+    const size_t wanted = result == 0 ? thread_count(&stream) : 0;
+    size_t ready = 0;
+    while (ready < wanted && (result = init_worker(&workers[ready], &stream, err)) == 0)
+        ready++;
+    while (ready > 0)
+        finish_worker(&workers[--ready]);
+    cr_free(stream.pieces);
+    return result;
+}

@@ -25,5 +25,7 @@ struct cr_target {
 /* Make all targets. `hooks` may be NULL; they are called from this thread. */
 int cr_stream_run(struct cr_target *targets, size_t count, const struct cr_load_hooks *hooks,
                   struct cr_error *err);
+/* Take the host memory that this would take for buffers, and give it back; nothing is read. */
+int cr_stream_rehearse(struct cr_target *targets, size_t count, struct cr_error *err);
 
 #endif

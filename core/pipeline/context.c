@@ -9,7 +9,9 @@
 #include "pipeline/check.h"
 #include "pipeline/models.h"
 #include "pipeline/run.h"
+#include "plugin/check.h"
 #include "plugin/devices.h"
+#include "tensor/device.h"
 #include "value/value.h"
 
 void cr_context_figure(struct cr_context *context, const char *name, double value)
@@ -234,6 +236,7 @@ int cr_context_open(struct cr_context *context, struct cr_error *err)
     if (node->element->stage->open != NULL)
         result = node->element->stage->open(node->state, context, &why);
     node->is_open = true;
+    node->was_open = node->was_open || !context->run->pipeline->plans;
     result = settle(node, result, &why);
     result = conclude(context, result, &why, err);
     if (result < 0)
@@ -246,6 +249,15 @@ void cr_node_close(struct cr_node *node)
     if (node->is_open && node->element->stage->close != NULL)
         node->element->stage->close(node->state);
     node->is_open = false;
+}
+
+int cr_node_release(struct cr_node *node, int result, struct cr_error *err)
+{
+    cr_node_close(node);
+    if (node->opened == NULL)
+        return result;
+    int trimmed = cr_device_trim(node->opened->device, result == 0 ? err : NULL);
+    return result < 0 ? result : trimmed;
 }
 
 /* Is the output what the element declares? `items` is the size of the batch; SIZE_MAX: it is for
@@ -308,6 +320,15 @@ static int move_inputs(struct cr_context *context, struct cr_value **moved, size
     return result;
 }
 
+/* While the pipeline is planned, a stage may have a shorter way. */
+static int call_stage(struct cr_context *context, struct cr_error *why)
+{
+    const struct cr_node *node = context->node;
+    const struct cr_stage_ops *ops = node->element->stage;
+    const bool plans = context->run->pipeline->plans && CR_HAS(ops, plan) && ops->plan != NULL;
+    return (plans ? ops->plan : ops->run)(node->state, context, why);
+}
+
 static int run_stage(struct cr_context *context, struct cr_error *why)
 {
     struct cr_node *node = context->node;
@@ -319,7 +340,7 @@ static int run_stage(struct cr_context *context, struct cr_error *why)
     int result = move_inputs(context, moved, wires, why);
     if (result == 0) {
         context->inputs = moved;
-        result = node->element->stage->run(node->state, context, why);
+        result = call_stage(context, why);
         context->inputs = given;
     }
     for (size_t i = 0; i < wires; i++)

@@ -8,6 +8,7 @@
 #include "pipeline/run.h"
 #include "plugin/devices.h"
 #include "tensor/device.h"
+#include "tensor/dry.h"
 #include "value/value.h"
 
 int cr_pipeline_set_device(struct cr_pipeline *pipeline, const char *name,
@@ -47,8 +48,50 @@ static void share(const struct cr_pipeline *pipeline, struct cr_opened *opened)
         if (strcmp(other->name, opened->name) == 0) {
             cr_device_unref(&opened->device);
             opened->device = cr_device_ref(other->device);
+            opened->real = other->real == NULL ? NULL : cr_device_ref(other->real);
             return;
         }
+    }
+}
+
+/* Put a device that only counts before this one: that of another entry which means the same. */
+static int stand_in(const struct cr_pipeline *pipeline, struct cr_opened *opened,
+                    struct cr_error *err)
+{
+    struct cr_device *dry = NULL;
+    if (opened->real != NULL)
+        return 0;
+    for (const struct cr_opened *other = pipeline->devices; other != NULL && dry == NULL;
+         other = other->next)
+        if (other->real == opened->device)
+            dry = cr_device_ref(other->device);
+    int result = dry != NULL ? 0 : cr_device_create_dry(&dry, opened->device, err);
+    if (result == 0) {
+        opened->real = opened->device;
+        opened->device = dry;
+    }
+    return result;
+}
+
+int cr_devices_begin_plan(struct cr_pipeline *pipeline, struct cr_error *err)
+{
+    int result = 0;
+    pipeline->plans = true;
+    for (struct cr_opened *opened = pipeline->devices; opened != NULL && result == 0;
+         opened = opened->next)
+        result = stand_in(pipeline, opened, err);
+    return result;
+}
+
+void cr_devices_end_plan(struct cr_pipeline *pipeline)
+{
+    pipeline->plans = false;
+    for (struct cr_opened *opened = pipeline->devices; opened != NULL; opened = opened->next) {
+        if (opened->real == NULL)
+            continue;
+        cr_device_unref(&opened->device);
+        opened->device = opened->real;
+        opened->real = NULL;
     }
 }
 
@@ -74,6 +117,10 @@ static int open_device(struct cr_pipeline *pipeline, const char *name, struct cr
     cr_device_get_info(opened->device, &info);
     memcpy(opened->name, info.name, sizeof(opened->name));
     share(pipeline, opened);
+    if (pipeline->plans && (result = stand_in(pipeline, opened, err)) < 0) {
+        cr_device_unref(&opened->device);
+        return result;
+    }
     opened->next = pipeline->devices;
     pipeline->devices = *out = opened;
     return 0;
@@ -96,15 +143,24 @@ int cr_pipeline_lend(struct cr_pipeline *pipeline, const char *name, struct cr_d
     return 0;
 }
 
+static const char *device_name(const struct cr_pipeline *pipeline, const struct cr_node *node)
+{
+    return node->device != NULL       ? node->device
+           : pipeline->device != NULL ? pipeline->device
+                                      : "auto";
+}
+
+struct cr_opened *cr_node_opened(const struct cr_pipeline *pipeline, const struct cr_node *node)
+{
+    return node->opened != NULL ? node->opened : find_asked(pipeline, device_name(pipeline, node));
+}
+
 int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr_device **device,
                    struct cr_error *err)
 {
-    const char *name = node->device != NULL       ? node->device
-                       : pipeline->device != NULL ? pipeline->device
-                                                  : "auto";
     *device = NULL;
-    if (node->opened == NULL && (node->opened = find_asked(pipeline, name)) == NULL) {
-        int result = open_device(pipeline, name, &node->opened, err);
+    if (node->opened == NULL && (node->opened = cr_node_opened(pipeline, node)) == NULL) {
+        int result = open_device(pipeline, device_name(pipeline, node), &node->opened, err);
         if (result < 0)
             return result;
     }

@@ -25,10 +25,12 @@ int cr_models_hold(struct cr_pipeline *pipeline, struct cr_model *model, struct 
 void cr_models_conclude(struct cr_pipeline *pipeline, const struct cr_log *log)
 {
     for (size_t i = 0; i < pipeline->node_count; i++)
-        if (!pipeline->nodes[i].is_open)
+        if (!pipeline->nodes[i].was_open)
             return;
-    for (const struct cr_held_model *held = pipeline->models; held != NULL; held = held->next)
+    for (const struct cr_held_model *held = pipeline->models; held != NULL && !pipeline->warned;
+         held = held->next)
         cr_model_warn_unclaimed(held->model, log);
+    pipeline->warned = true;
     cr_models_release(pipeline);
 }
 

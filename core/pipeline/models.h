@@ -15,7 +15,7 @@ struct cr_held_model {
 };
 
 int cr_models_hold(struct cr_pipeline *pipeline, struct cr_model *model, struct cr_error *err);
-/* If every stage is open: warn of tensors that none has loaded, and let the models go. */
+/* If every stage was open: warn of tensors that none has loaded, once, and let the models go. */
 void cr_models_conclude(struct cr_pipeline *pipeline, const struct cr_log *log);
 void cr_models_release(struct cr_pipeline *pipeline);
 

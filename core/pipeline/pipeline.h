@@ -49,6 +49,7 @@ struct cr_opened {
     const char *asked; /* as a stage or the pipeline names it */
     char name[64];     /* as it calls itself */
     struct cr_device *device;
+    struct cr_device *real; /* while the pipeline is planned: what `device` stands for; else NULL */
     struct cr_opened *next;
 };
 
@@ -66,11 +67,12 @@ struct cr_node {
     size_t batch;             /* items that it takes at once; 0: any number */
     const char *device;       /* that the stage names; NULL: the pipeline's */
     struct cr_opened *opened; /* NULL: not asked for so far */
-    bool release;             /* close after each run */
+    bool release;             /* close after each run, and give its device's memory back */
     bool lacks_wire; /* one that is written leads from something unknown (while checking) */
     bool is_sound;   /* nothing wrong with it was found (while checking) */
     bool is_needed;  /* by an output of the pipeline */
     bool is_open;
+    bool was_open; /* in a run so far */
 };
 
 struct cr_output {
@@ -88,6 +90,8 @@ struct cr_pipeline {
     struct cr_device_params device_params;
     struct cr_opened *devices;
     struct cr_held_model *models; /* that open stages have loaded from */
+    bool warned;                  /* of what no stage loads */
+    bool plans;                   /* devices only count: plan.c */
 
     struct cr_layer layers[1 + CR_MAX_CHAIN]; /* --set; the file; what it extends; ... */
     size_t layer_count;
@@ -154,12 +158,18 @@ int cr_pipeline_check(struct cr_pipeline *pipeline, struct cr_report *report, st
 /* The device that the stage computes on, opened if it is not; borrowed from the pipeline. */
 int cr_node_device(struct cr_pipeline *pipeline, struct cr_node *node, struct cr_device **device,
                    struct cr_error *err);
+/* The device that the stage computes on, or will, if it is open; NULL: it is not. */
+struct cr_opened *cr_node_opened(const struct cr_pipeline *pipeline, const struct cr_node *node);
 /* Wait for what the stage left on its device, if it has one. */
 int cr_node_finish(const struct cr_node *node, struct cr_error *err);
 /* Stages that ask for `name` get this device, which is open already. */
 int cr_pipeline_lend(struct cr_pipeline *pipeline, const char *name, struct cr_device *device,
                      struct cr_error *err);
 void cr_devices_close(struct cr_pipeline *pipeline);
+/* Put devices that only count in the place of those that are open, and of those that will be
+ * opened, until cr_devices_end_plan(). */
+int cr_devices_begin_plan(struct cr_pipeline *pipeline, struct cr_error *err);
+void cr_devices_end_plan(struct cr_pipeline *pipeline);
 
 /* ---- write.c ---- */
 

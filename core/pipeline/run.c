@@ -36,6 +36,7 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->times = allocate(run, pipeline->node_count, sizeof(*run->times), &failed);
     run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
     run->figures = allocate(run, pipeline->node_count, sizeof(*run->figures), &failed);
+    run->plans = allocate(run, pipeline->node_count, sizeof(*run->plans), &failed);
     if (failed) {
         cr_arena_finish(&run->arena);
         cr_free(run);
@@ -173,7 +174,7 @@ const char *cr_run_device(const struct cr_run *run, size_t index)
     return run->devices[index];
 }
 
-/* ---- Planning ---- */
+/* ---- Who waits for what ---- */
 
 static void need(struct cr_run *run, const struct cr_source *source)
 {
@@ -182,7 +183,7 @@ static void need(struct cr_run *run, const struct cr_source *source)
         run->needed[source->node->place] = true;
 }
 
-void cr_run_plan(struct cr_run *run)
+void cr_run_count_uses(struct cr_run *run)
 {
     const struct cr_pipeline *pipeline = run->pipeline;
     memset(run->needed, 0, pipeline->node_count * sizeof(*run->needed));
@@ -318,8 +319,7 @@ static int run_in_slices(struct cr_context *context, size_t items, struct cr_err
     return result;
 }
 
-/* The values on its wires go in, those that somebody waits for are kept. */
-static int run_node(struct cr_run *run, struct cr_node *node, struct cr_error *err)
+int cr_node_run(struct cr_run *run, struct cr_node *node, struct cr_error *err)
 {
     size_t wires = cr_node_first_wire(node, node->input_count), items = 0;
     struct cr_context context = {.run = run, .node = node, .slices = 1};
@@ -343,7 +343,7 @@ static int run_node(struct cr_run *run, struct cr_node *node, struct cr_error *e
     return result;
 }
 
-static int open_node(struct cr_run *run, struct cr_node *node, struct cr_error *err)
+int cr_node_open(struct cr_run *run, struct cr_node *node, struct cr_error *err)
 {
     struct cr_context context = {.run = run, .node = node, .slices = 1};
     return node->is_open ? 0 : cr_context_open(&context, err);
@@ -362,8 +362,7 @@ static void report_progress(const struct cr_run *run, const struct cr_node *node
         run->hooks.progress(run->hooks.user, node->name, done);
 }
 
-/* Values are let go as soon as nobody waits for them. */
-static void let_go(struct cr_run *run, const struct cr_node *node)
+void cr_run_let_go(struct cr_run *run, const struct cr_node *node)
 {
     for (size_t i = 0; i < node->input_count; i++) {
         for (size_t j = 0; j < node->inputs[i].count; j++) {
@@ -376,11 +375,11 @@ static void let_go(struct cr_run *run, const struct cr_node *node)
 
 static void add_peak(struct cr_run *run, const struct cr_node *node)
 {
-    struct cr_device_memory memory;
+    uint64_t peak;
     if (node->opened == NULL)
         return;
-    cr_device_get_memory(node->opened->device, &memory);
-    cr_run_add_figure(run, "device_peak_bytes", (double)memory.peak);
+    (void)cr_device_used(node->opened->device, &peak);
+    cr_run_add_figure(run, "device_peak_bytes", (double)peak);
 }
 
 static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_error *err)
@@ -392,14 +391,14 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     if (node->opened != NULL)
         cr_device_reset_peak(node->opened->device);
     report_progress(run, node, 0);
-    int result = open_node(run, node, err);
+    int result = cr_node_open(run, node, err);
     run->stays_shut = result < 0;
     if (result < 0)
         return result;
     double opened = seconds();
-    result = run_node(run, node, err);
+    result = cr_node_run(run, node, err);
     if (node->release)
-        cr_node_close(node);
+        result = cr_node_release(node, result, err);
     if (result < 0)
         return result;
     report_progress(run, node, 1);
@@ -407,23 +406,32 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     run->devices[run->time_count] = node->opened != NULL ? node->opened->name : NULL;
     run->times[run->time_count++] =
         (struct cr_stage_time){node->name, opened - start, seconds() - opened};
-    let_go(run, node);
+    cr_run_let_go(run, node);
     return 0;
 }
 
 /* ---- The whole ---- */
 
-static int execute(struct cr_run *run, struct cr_error *err)
+int cr_run_each(struct cr_run *run,
+                int (*visit)(struct cr_run *run, struct cr_node *node, struct cr_error *err),
+                struct cr_error *err)
 {
     const struct cr_pipeline *pipeline = run->pipeline;
     int result = take_inputs(run, err);
     for (size_t i = 0; i < pipeline->node_count && result == 0; i++) {
         struct cr_node *node = pipeline->order[i];
         struct cr_error why = CR_ERROR_INIT;
-        if (!run->needed[node->place] || (result = execute_node(run, node, &why)) == 0)
+        if (!run->needed[node->place] || (result = visit(run, node, &why)) == 0)
             continue;
         cr_fail(err, result, "stage \"%s\": %s", node->name, why.message);
     }
+    return result;
+}
+
+static int execute(struct cr_run *run, struct cr_error *err)
+{
+    const struct cr_pipeline *pipeline = run->pipeline;
+    int result = cr_run_each(run, execute_node, err);
     for (size_t i = 0; i < pipeline->output_count && result == 0; i++) {
         const struct cr_output *output = &pipeline->outputs[i];
         if (!run->wanted[i])
@@ -447,7 +455,7 @@ int cr_run_execute(struct cr_run *run, struct cr_error *err)
     run->time_count = 0;
     if (!any)
         return cr_fail(err, CR_ERR_ARGUMENT, "%s: no output is wanted", pipeline->name);
-    cr_run_plan(run);
+    cr_run_count_uses(run);
     int result = execute(run, err);
     if (result == 0)
         cr_models_conclude(run->pipeline, run->hooks.log);

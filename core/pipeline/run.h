@@ -11,6 +11,12 @@ struct cr_figures {
     struct cr_figure items[8];
 };
 
+/* What a stage will take. */
+struct cr_node_plan {
+    struct cr_stage_plan stage;
+    const struct cr_opened *opened; /* its device; NULL: none */
+};
+
 struct cr_run {
     struct cr_pipeline *pipeline;
     struct cr_arena arena;       /* of the arrays below, each with an entry for ... */
@@ -25,12 +31,11 @@ struct cr_run {
     struct cr_figures *figures;  /* ... a node that ran */
     size_t time_count;
     bool stays_shut; /* the last execution failed because a stage could not be opened */
+    struct cr_node_plan *plans; /* ... a needed node, in order */
+    size_t plan_count;
     struct cr_run_hooks hooks;
     uint64_t seed;
 };
-
-/* Count who waits for what, from the wanted outputs back to the inputs: fills `needed`, `uses`. */
-void cr_run_plan(struct cr_run *run);
 
 /* One call of open() or run(). */
 struct cr_context {
@@ -60,6 +65,25 @@ void cr_run_add_figure(struct cr_run *run, const char *name, double value);
 
 /* Close the stage if it is open. */
 void cr_node_close(struct cr_node *node);
+/* Close it after a run with this result, and give the memory of its device that nobody uses back to
+ * the system. The result. */
+int cr_node_release(struct cr_node *node, int result, struct cr_error *err);
+
+/* ---- The parts of an execution, for plan.c too ---- */
+
+/* Count who waits for what, from the wanted outputs back to the inputs: fills `needed`, `uses`. */
+void cr_run_count_uses(struct cr_run *run);
+/* Take the inputs, then visit the stages that are needed, in their order. An error names the stage.
+ */
+int cr_run_each(struct cr_run *run,
+                int (*visit)(struct cr_run *run, struct cr_node *node, struct cr_error *err),
+                struct cr_error *err);
+/* Open a stage that is not open. */
+int cr_node_open(struct cr_run *run, struct cr_node *node, struct cr_error *err);
+/* The values on its wires go in, those that somebody waits for are kept. */
+int cr_node_run(struct cr_run *run, struct cr_node *node, struct cr_error *err);
+/* Values are let go as soon as nobody waits for them. */
+void cr_run_let_go(struct cr_run *run, const struct cr_node *node);
 
 /* Wires of all input ports together; where the wires of port `port` start among them. */
 size_t cr_node_first_wire(const struct cr_node *node, size_t port);

@@ -216,12 +216,15 @@ int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_
     return result;
 }
 
-void *cr_device_map(struct cr_device *device, const struct cr_buffer *buffer)
+bool cr_device_is_host(const struct cr_device *device)
 {
     const struct cr_device_ops *ops = device->ops;
-    if (ops->size < offsetof(struct cr_device_ops, map) + sizeof(ops->map) || ops->map == NULL)
-        return NULL;
-    return ops->map(device->state, buffer->memory);
+    return ops->size >= offsetof(struct cr_device_ops, map) + sizeof(ops->map) && ops->map != NULL;
+}
+
+void *cr_device_map(struct cr_device *device, const struct cr_buffer *buffer)
+{
+    return cr_device_is_host(device) ? device->ops->map(device->state, buffer->memory) : NULL;
 }
 
 void cr_device_get_memory(const struct cr_device *device, struct cr_device_memory *memory)
@@ -231,6 +234,25 @@ void cr_device_get_memory(const struct cr_device *device, struct cr_device_memor
     pthread_mutex_lock(&d->lock);
     *memory = d->figures;
     d->ops->memory(d->state, &memory->total, &free_bytes);
+    pthread_mutex_unlock(&d->lock);
+}
+
+uint64_t cr_device_used(const struct cr_device *device, uint64_t *peak)
+{
+    struct cr_device *d = (struct cr_device *)(uintptr_t)device;
+    pthread_mutex_lock(&d->lock);
+    const uint64_t used = d->figures.used;
+    *peak = d->figures.peak;
+    pthread_mutex_unlock(&d->lock);
+    return used;
+}
+
+void cr_device_memory_left(const struct cr_device *device, uint64_t *total, uint64_t *left)
+{
+    struct cr_device *d = (struct cr_device *)(uintptr_t)device;
+    pthread_mutex_lock(&d->lock);
+    d->ops->memory(d->state, total, left);
+    *left += d->figures.pooled;
     pthread_mutex_unlock(&d->lock);
 }
 

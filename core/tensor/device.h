@@ -38,8 +38,14 @@ int cr_device_upload(struct cr_device *device, struct cr_buffer *buffer, uint64_
 /* The host's address of a buffer that may be filled there, by several threads at once; NULL: it has
  * to be uploaded. */
 void *cr_device_map(struct cr_device *device, const struct cr_buffer *buffer);
+/* Is its memory the host's? */
+bool cr_device_is_host(const struct cr_device *device);
 int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err);
 bool cr_device_supports(struct cr_device *device, const struct cr_call *call);
+/* Bytes that tensors use, and the most since the peak was reset; the device is not asked. */
+uint64_t cr_device_used(const struct cr_device *device, uint64_t *peak);
+/* Bytes that the device has, and how many of them tensors can still take: what is pooled counts. */
+void cr_device_memory_left(const struct cr_device *device, uint64_t *total, uint64_t *left);
 
 /* ---- For `crayon bench` and `crayon devices` ---- */
 

@@ -257,12 +257,7 @@ static void memory_figures(const void *state, uint64_t *total, uint64_t *free_by
 {
     (void)state;
     *total = physical_memory();
-    *free_bytes = 0;
-#ifdef _SC_AVPHYS_PAGES
-    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && size > 0)
-        *free_bytes = (uint64_t)pages * (uint64_t)size;
-#endif
+    *free_bytes = cr_memory_available();
 }
 
 static const struct cr_device_ops cpu_ops = {

@@ -166,6 +166,6 @@ int main(int argc, char **argv)
     pixel_decoder(swin);
     decoder(swin);
     write_config(folder, swin);
-    writer_save(folder, 10000000000u);
+    writer_save(folder, 10000000000u, false);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "writer.h"
 
@@ -147,7 +148,14 @@ static void print_shape(FILE *file, const struct entry *entry)
         fprintf(file, "%s%" PRId64, i > 0 ? "," : "", entry->shape[i]);
 }
 
-static void write_shard(const char *folder, int shard, int shards, uint64_t *state)
+/* A hole in place of the numbers. */
+static void write_hole(FILE *file, uint64_t end)
+{
+    if (fflush(file) != 0 || ftruncate(fileno(file), (off_t)end) != 0)
+        writer_fail("making a hole");
+}
+
+static void write_shard(const char *folder, int shard, int shards, bool sparse, uint64_t *state)
 {
     char name[64];
     char *header = NULL;
@@ -175,9 +183,11 @@ static void write_shard(const char *folder, int shard, int shards, uint64_t *sta
         length[i] = (uint8_t)((uint64_t)size >> (8 * i));
     if (fwrite(length, 1, 8, file) != 8 || fwrite(header, 1, size, file) != size)
         writer_fail(name);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !sparse; i++)
         if (entries[i].shard == shard)
             write_numbers(file, &entries[i], state);
+    if (sparse)
+        write_hole(file, 8 + size + offset);
     writer_close(file);
     free(header);
 }
@@ -202,7 +212,7 @@ void writer_folder(const char *folder)
         writer_fail(folder);
 }
 
-void writer_save(const char *folder, uint64_t shard_bytes)
+void writer_save(const char *folder, uint64_t shard_bytes, bool sparse)
 {
     int shard = 0;
     uint64_t used = 0, state = 0x9e3779b97f4a7c15u;
@@ -216,7 +226,7 @@ void writer_save(const char *folder, uint64_t shard_bytes)
     }
     write_index(folder, shard + 1);
     for (int i = 0; i <= shard; i++)
-        write_shard(folder, i, shard + 1, &state);
+        write_shard(folder, i, shard + 1, sparse, &state);
     free(entries);
     entries = NULL;
     count = capacity = 0;

@@ -26,8 +26,9 @@ void writer_norm(int64_t n, const char *prefix, const char *name);
 FILE *writer_create(const char *folder, const char *name);
 void writer_close(FILE *file);
 
-/* Make the folder; write all tensors into files of at most `shard_bytes` bytes, and their index. */
+/* Make the folder; write all tensors into files of at most `shard_bytes` bytes, and their index.
+ * With `sparse`, numbers are a hole, which takes no room on the disk. */
 void writer_folder(const char *folder);
-void writer_save(const char *folder, uint64_t shard_bytes);
+void writer_save(const char *folder, uint64_t shard_bytes, bool sparse);
 
 #endif

@@ -23,6 +23,11 @@ void *cr_realloc_array(void *memory, size_t count, size_t bytes) CR_MUST_CHECK;
 CR_API
 void cr_free(void *memory);
 
+/* Bytes of the host's memory that this process can still take without swapping, within the limits
+ * of the control groups that it is in; 0 where the system does not tell. (since ABI 1.3) */
+CR_API
+uint64_t cr_memory_available(void);
+
 /* A copy of `text` (of its first `length` bytes, which need no NUL); NULL when memory is exhausted.
  */
 CR_API

@@ -136,6 +136,43 @@ void cr_run_set_seed(struct cr_run *run, uint64_t seed);
 CR_API
 int cr_run_execute(struct cr_run *run, struct cr_error *err) CR_MUST_CHECK;
 
+/* Find out what the run will take of each device and of the host, without loading anything: the
+ * stages are opened and run on devices that only count (crayon/plugin.h). Weight files need headers
+ * and nothing else. Inputs that were not set are examples, and so is what comes from stages that
+ * compute on no device, which are not run. Before the first execution: CR_ERR_ARGUMENT when a stage
+ * is open already. (since 1.3) */
+CR_API
+int cr_run_plan(struct cr_run *run, struct cr_error *err) CR_MUST_CHECK;
+
+/* All in bytes. */
+struct cr_stage_plan {
+    const char *name;
+    const char *device; /* as it calls itself; NULL: the stage computes on none */
+    uint64_t weights;   /* on the device once the stage is open */
+    uint64_t work;      /* beyond that, at most, while it runs: caches, activations, results */
+    uint64_t peak;      /* on the device meanwhile, at most, of all stages together */
+    uint64_t host;      /* on the host meanwhile, at most, of all stages together */
+    bool release;       /* the stage is closed after its run */
+};
+/* The stages that will run, in order, after a successful cr_run_plan(). (since 1.3) */
+CR_API
+size_t cr_run_planned_stages(const struct cr_run *run);
+CR_API
+struct cr_stage_plan cr_run_planned_stage(const struct cr_run *run, size_t index);
+
+struct cr_device_plan {
+    const char *name;
+    uint64_t needed; /* at most, at once; where the device's memory is the host's, with what the
+                        host needs */
+    uint64_t total;  /* what the device has */
+    uint64_t left;   /* how much of that is free; 0: not known */
+};
+/* The devices that they compute on. (since 1.3) */
+CR_API
+size_t cr_run_planned_devices(const struct cr_run *run);
+CR_API
+struct cr_device_plan cr_run_planned_device(const struct cr_run *run, size_t index);
+
 /* A wanted output after a successful cr_run_execute(), borrowed; NULL otherwise. Tensors are on the
  * host. */
 CR_API

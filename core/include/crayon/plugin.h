@@ -272,6 +272,12 @@ struct cr_stage_ops {
     /* Give everything back that open() and run() left in the state. May be NULL. The state may be
      * opened again. */
     void (*close)(void *state);
+    /* Take the memory that run() would take at most, on a device that only counts: everything that
+     * is read from it is 0. Called in place of run() when a pipeline is planned, after open(),
+     * which has loaded no numbers; inputs may be examples. Outputs are set as by run(), of its
+     * shapes. NULL: run() itself is called, which is right unless its course depends on numbers.
+     * Since ABI 1.3. */
+    int (*plan)(void *state, struct cr_context *context, struct cr_error *err);
 };
 
 /* ---- Tasks (since ABI 1.3) ---- */
