@@ -31,7 +31,7 @@ ok "a pipeline that extends another" eval '[ -s short.json ] && [ $status = 0 ]'
 block segment-gird >mine.json
 block 'crayon: error: mine.json' >messages
 # The messages list the plugins that there are.
-for plugin in llm-internlm tokenizer-sentencepiece vision-clip; do
+for plugin in llm-internlm segment-mask2former tokenizer-sentencepiece vision-clip; do
     crayon plugins $plugin
     [ $status = 0 ] || absent="${absent:+$absent, }$plugin"
 done

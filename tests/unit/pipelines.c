@@ -12,10 +12,7 @@ static const char *const all_outputs[] = {"objects", "semantic", "numbering", "o
 /* The files of tests are in the source tree; what is installed lies in one folder in the same way,
  * so a copy of that folder stands for it. */
 static const char *const shipped[] = {
-    "collavo-7b.json",
-    "objects-grid.json",
-    "objects.json",
-    "scene.json",
+    "collavo-7b.json", "objects-grid.json", "objects.json", "scene.json", "segment.json",
 };
 static const char *const scene_files[] = {
     "scene/scene.jpg",
@@ -62,10 +59,19 @@ static bool is_shipped(const char *name)
 /* Plugins that need a library may have been left out. */
 static bool is_complete(const char *name)
 {
-    if (strcmp(name, "collavo-7b.json") != 0)
-        return true;
-    return cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, "llm-internlm", NULL) != NULL &&
-           cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, "vision-clip", NULL) != NULL;
+    static const struct {
+        const char *pipeline, *stage;
+    } needs[] = {
+        {"collavo-7b.json", "llm-internlm"},
+        {"collavo-7b.json", "segment-mask2former"},
+        {"collavo-7b.json", "vision-clip"},
+        {"segment.json", "segment-mask2former"},
+    };
+    for (size_t i = 0; i < COUNT(needs); i++)
+        if (strcmp(needs[i].pipeline, name) == 0 &&
+            cr_registry_find(stage_registry(), CR_ELEMENT_STAGE, needs[i].stage, NULL) == NULL)
+            return false;
+    return true;
 }
 
 /* Who runs what is shipped is not told about it each time. */
