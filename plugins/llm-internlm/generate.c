@@ -270,7 +270,7 @@ static int tell_rest(struct generation *g)
 static int check_context(const struct generation *g)
 {
     const int64_t limit = g->request->context;
-    for (size_t i = 0; i < g->batch->count && limit > 0; i++) {
+    for (size_t i = 0; i < g->batch->count; i++) {
         const int64_t wanted = g->batch->prompts[i].rows + g->request->max_tokens;
         if (wanted > limit)
             return cr_fail(g->err, CR_ERR_LIMIT,

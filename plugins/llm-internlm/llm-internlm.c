@@ -319,13 +319,12 @@ static void report_speed(struct cr_context *context, const struct llm_result *re
                           (double)result->decoded / result->decode_seconds);
 }
 
-/* The longest prompt and answer together; 0: no limit. */
+/* The longest prompt and answer together. Dynamic scaling has no end of its own, memory has. */
 static int64_t context_limit(const struct llm_stage *stage)
 {
     const struct llm_config *config = &stage->llm.config;
-    if (stage->context > 0)
-        return stage->context;
-    return config->rope_factor > 0 ? 0 : config->positions;
+    const double factor = config->rope_factor > 1 ? config->rope_factor : 1;
+    return stage->context > 0 ? stage->context : (int64_t)((double)config->positions * factor);
 }
 
 /* What the pipeline says is meant; what nobody said gives way to the context. */
@@ -337,7 +336,7 @@ static int64_t answer_limit(const struct llm_stage *stage, const struct llm_batc
                        : 256;
     if (stage->max_tokens > 0)
         return stage->max_tokens;
-    for (size_t i = 0; i < batch->count && context > 0; i++)
+    for (size_t i = 0; i < batch->count; i++)
         if (batch->prompts[i].rows + most > context)
             most = context - batch->prompts[i].rows;
     return most > 1 ? most : 1;
@@ -524,8 +523,10 @@ static const struct cr_element llm_element = {
             "file"),
         CR_OPTION_INT("max_tokens", struct llm_stage, max_tokens, "0", 0, 1048576, 0,
                       "the longest answer; 0: what the template says, else 256"),
-        CR_OPTION_INT("context", struct llm_stage, context, "0", 0, 16777216, 0,
-                      "the longest prompt and answer together; 0: what the model was made for"),
+        CR_OPTION_INT(
+            "context", struct llm_stage, context, "0", 0, 16777216, 0,
+            "the longest prompt and answer together; 0: what the model was made for, times the "
+            "factor of its rope scaling"),
         CR_OPTION_INTS("eos", struct llm_stage, end, NULL, 0, 4194304, 0,
                        "token ids that end an answer; left out: the model's"),
         CR_OPTION_BOOL("ignore_eos", struct llm_stage, ignore_end, "false", 0,

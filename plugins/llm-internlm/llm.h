@@ -200,7 +200,7 @@ static inline int64_t llm_cache_rows(int64_t prompt, int64_t max_tokens, int64_t
 
 struct llm_request {
     int64_t max_tokens; /* 0: none, the prompt alone */
-    int64_t context;    /* the most tokens that an item may have, 0: no limit */
+    int64_t context;    /* the most tokens that an item may have */
     const int64_t *end; /* tokens that end an answer */
     size_t end_count;
     const struct llm_decoding *decoding;

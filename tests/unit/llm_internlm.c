@@ -7,7 +7,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "run_stage.h"
+#include "run_llm.h"
 #include "safetensors.h"
 
 #include "tensor/quantized.h"
@@ -18,111 +18,10 @@
 #define J 2
 #define HEAD 16
 #define F 96
-#define V 160
+#define V LLM_VOCABULARY
 #define LAYERS 3
 #define RANK 8
-#define IMAGE V /* the token */
-
-static const char *model_folder(void)
-{
-    return source_path("tests/golden/internlm2_plora");
-}
-
-/* ---- Running ---- */
-
-/* A pipeline with one stage; `options` ends with a comma or is empty. */
-static struct cr_pipeline *llm(const char *model, const char *options, const char *inputs,
-                               const char *wires)
-{
-    char text[4096];
-    snprintf(text, sizeof(text),
-             "{\"crayon\": 1, \"inputs\": {%s}, \"stages\": {\"llm\": {\"use\": \"llm-internlm\", "
-             "\"model\": \"%s\", \"device\": \"cpu\", %s \"in\": {%s}}}, \"outputs\": "
-             "{\"tokens\": \"llm.tokens\", \"logits\": \"llm.logits\", \"ids\": \"llm.ids\", "
-             "\"text\": \"llm.text\"}}",
-             inputs, model, options, wires);
-    return stage_parse(text);
-}
-
-static struct cr_pipeline *llm_ids(const char *options)
-{
-    return llm(model_folder(), options, "\"ids\": \"tokens\"", "\"ids\": \"@ids\"");
-}
-
-static struct cr_pipeline *llm_images(const char *options)
-{
-    return llm(model_folder(), options,
-               "\"ids\": \"tokens\", \"image\": \"tensor\", \"crayon\": \"tensor\"",
-               "\"ids\": \"@ids\", \"image\": \"@image\", \"crayon\": \"@crayon\"");
-}
-
-#define MAX_IDS 16
-struct ids {
-    int count;
-    int32_t ids[MAX_IDS];
-};
-
-static struct cr_value *ids_value(const struct ids *items, size_t count)
-{
-    struct cr_error err = CR_ERROR_INIT;
-    struct cr_value *value = NULL;
-    assert_int_equal(cr_value_create(&value, CR_TYPE_TOKENS, count, &err), 0);
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(cr_value_set_tokens(value, i, items[i].ids, (size_t)items[i].count, &err),
-                         0);
-    return value;
-}
-
-static struct cr_value *floats_value(const float *data, int rank, const int64_t *shape)
-{
-    struct cr_error err = CR_ERROR_INIT;
-    struct cr_tensor *tensor = NULL;
-    struct cr_value *value = NULL;
-    assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_F32, rank, shape, data, &err), 0);
-    assert_int_equal(cr_value_from_tensor(&value, tensor, &err), 0);
-    cr_tensor_unref(&tensor);
-    return value;
-}
-
-static void set(struct cr_run *run, const char *name, struct cr_value *value)
-{
-    struct cr_error err = CR_ERROR_INIT;
-    if (cr_run_set_input(run, name, value, &err) < 0)
-        fail_msg("%s", err.message);
-    cr_value_unref(&value);
-}
-
-static int execute(struct cr_run *run, const char *output, struct cr_error *err)
-{
-    int result = cr_run_want(run, output, err);
-    return result < 0 ? result : cr_run_execute(run, err);
-}
-
-static void answer(struct cr_pipeline *pipeline, const struct ids *items, size_t count,
-                   struct ids *answers)
-{
-    struct cr_error err = CR_ERROR_INIT;
-    struct cr_run *run = NULL;
-    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(items, count));
-    if (execute(run, "tokens", &err) < 0)
-        fail_msg("%s", err.message);
-    for (size_t i = 0; i < count; i++) {
-        size_t size;
-        const int32_t *tokens = cr_value_tokens(cr_run_output(run, "tokens"), i, &size);
-        assert_true(size <= MAX_IDS);
-        answers[i].count = (int)size;
-        memcpy(answers[i].ids, tokens, size * sizeof(*tokens));
-    }
-    cr_run_destroy(&run);
-}
-
-static void assert_same(const struct ids *a, const struct ids *b, const char *what)
-{
-    if (a->count != b->count || memcmp(a->ids, b->ids, (size_t)a->count * sizeof(a->ids[0])) != 0)
-        fail_msg("%s: %d tokens from %d on, and %d from %d on", what, a->count, a->ids[0], b->count,
-                 b->ids[0]);
-}
+#define IMAGE LLM_IMAGE
 
 /* ---- The decoder in double ---- */
 
@@ -323,8 +222,8 @@ static void reference_logits(const struct reference *r, const int32_t *ids, int 
 
 #define PATCHES 6
 
-static const struct ids picture_prompt = {9, {1, 17, 80, IMAGE, 5, 99, 150, 33, 7}};
-static const struct ids pictures_prompt = {7, {1, IMAGE, 80, 5, IMAGE, 33, 7}};
+static const struct llm_list picture_prompt = {9, {1, 17, 80, IMAGE, 5, 99, 150, 33, 7}};
+static const struct llm_list pictures_prompt = {7, {1, IMAGE, 80, 5, IMAGE, 33, 7}};
 
 static float wave(int i)
 {
@@ -338,7 +237,7 @@ static void check_logits(enum cr_dtype weights, bool add, int images)
     float image[PATCHES * D], features[PATCHES * D];
     int32_t rows[MAX_ROWS];
     int count = 0, patch = 0;
-    const struct ids *prompt = images == 1 ? &picture_prompt : &pictures_prompt;
+    const struct llm_list *prompt = images == 1 ? &picture_prompt : &pictures_prompt;
     for (int i = 0; i < PATCHES * D; i++) {
         image[i] = wave(i);
         features[i] = wave(3 * i + 1);
@@ -362,15 +261,16 @@ static void check_logits(enum cr_dtype weights, bool add, int images)
     snprintf(options, sizeof(options),
              "\"weights\": \"%s\", \"cache\": \"f32\", \"crayon\": \"%s\",", cr_dtype_name(weights),
              add ? "add" : "plora");
-    struct cr_pipeline *pipeline = llm_images(options);
+    struct cr_pipeline *pipeline = llm_with_images(options);
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
     const int64_t shape[3] = {1, PATCHES, D}, shapes[4] = {1, images, PATCHES / images, D};
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(prompt, 1));
-    set(run, "image", floats_value(image, images == 1 ? 3 : 4, images == 1 ? shape : shapes));
-    set(run, "crayon", floats_value(features, 3, shape));
-    if (execute(run, "logits", &err) < 0)
+    llm_set(run, "ids", llm_ids_value(prompt, 1));
+    llm_set(run, "image",
+            llm_floats_value(image, images == 1 ? 3 : 4, images == 1 ? shape : shapes));
+    llm_set(run, "crayon", llm_floats_value(features, 3, shape));
+    if (llm_execute(run, "logits", &err) < 0)
         fail_msg("%s", err.message);
     static float got[MAX_ROWS][V];
     const struct cr_tensor *logits = cr_value_tensor(cr_run_output(run, "logits"));
@@ -413,34 +313,34 @@ static void test_two_pictures(void **unused)
 
 #define OPTIONS "\"weights\": \"f32\", \"ignore_eos\": true, \"max_tokens\": 8,"
 
-static const struct ids prompts[] = {
+static const struct llm_list prompts[] = {
     {5, {1, 20, 33, 4, 90}}, {1, {7}}, {9, {1, 2, 3, 100, 140, 9, 15, 77, 31}}, {3, {1, 120, 6}}};
 
 static void test_batch(void **unused)
 {
     (void)unused;
-    struct cr_pipeline *pipeline = llm_ids(OPTIONS);
-    struct ids together[COUNT(prompts)], alone;
-    answer(pipeline, prompts, COUNT(prompts), together);
+    struct cr_pipeline *pipeline = llm_with_ids(OPTIONS);
+    struct llm_list together[COUNT(prompts)], alone;
+    llm_answer(pipeline, prompts, COUNT(prompts), together);
     for (size_t i = 0; i < COUNT(prompts); i++) {
-        answer(pipeline, &prompts[i], 1, &alone);
+        llm_answer(pipeline, &prompts[i], 1, &alone);
         assert_int_equal(alone.count, 8);
-        assert_same(&alone, &together[i], "in a batch");
+        llm_assert_same(&alone, &together[i], "in a batch");
     }
     cr_pipeline_destroy(&pipeline);
 }
 
 /* Logits of the prompt `ids` of which a mask (NULL: none) shows some. */
-static void masked_logits(const struct ids *ids, const int32_t *mask, float *logits)
+static void masked_logits(const struct llm_list *ids, const int32_t *mask, float *logits)
 {
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
-    struct cr_pipeline *pipeline =
-        llm(model_folder(), "\"weights\": \"f32\",",
-            mask == NULL ? "\"ids\": \"tokens\"" : "\"ids\": \"tokens\", \"mask\": \"tensor\"",
-            mask == NULL ? "\"ids\": \"@ids\"" : "\"ids\": \"@ids\", \"mask\": \"@mask\"");
+    struct cr_pipeline *pipeline = llm_pipeline(
+        llm_model(), "\"weights\": \"f32\",",
+        mask == NULL ? "\"ids\": \"tokens\"" : "\"ids\": \"tokens\", \"mask\": \"tensor\"",
+        mask == NULL ? "\"ids\": \"@ids\"" : "\"ids\": \"@ids\", \"mask\": \"@mask\"");
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(ids, 1));
+    llm_set(run, "ids", llm_ids_value(ids, 1));
     if (mask != NULL) {
         struct cr_tensor *tensor = NULL;
         struct cr_value *value = NULL;
@@ -448,9 +348,9 @@ static void masked_logits(const struct ids *ids, const int32_t *mask, float *log
         assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_I32, 2, shape, mask, &err), 0);
         assert_int_equal(cr_value_from_tensor(&value, tensor, &err), 0);
         cr_tensor_unref(&tensor);
-        set(run, "mask", value);
+        llm_set(run, "mask", value);
     }
-    if (execute(run, "logits", &err) < 0)
+    if (llm_execute(run, "logits", &err) < 0)
         fail_msg("%s", err.message);
     const struct cr_tensor *got = cr_value_tensor(cr_run_output(run, "logits"));
     const int64_t count = (int64_t)ids->count * V;
@@ -464,7 +364,7 @@ static void masked_logits(const struct ids *ids, const int32_t *mask, float *log
 static void test_masked(void **unused)
 {
     (void)unused;
-    static const struct ids bare = {4, {1, 20, 33, 4}}, padded = {7, {9, 9, 9, 1, 20, 33, 4}};
+    static const struct llm_list bare = {4, {1, 20, 33, 4}}, padded = {7, {9, 9, 9, 1, 20, 33, 4}};
     static const int32_t mask[7] = {0, 0, 0, 1, 1, 1, 1};
     static float expected[4 * V], got[7 * V];
     masked_logits(&bare, NULL, expected);
@@ -502,17 +402,17 @@ static void test_recorded_padding(void **unused)
     memcpy(features, shown + ALL, sizeof(features)); /* seg_features, which is not aligned */
     const int64_t rows[3] = {1, ROWS, D}, crayon[3] = {1, 9, D};
     struct cr_pipeline *pipeline =
-        llm(model_folder(), "\"weights\": \"f32\", \"cache\": \"f32\",",
-            "\"e\": \"tensor\", \"rows\": \"tensor\", \"crayon\": \"tensor\"",
-            "\"embeddings\": \"@e\", \"image_rows\": \"@rows\", \"crayon\": \"@crayon\"");
+        llm_pipeline(llm_model(), "\"weights\": \"f32\", \"cache\": \"f32\",",
+                     "\"e\": \"tensor\", \"rows\": \"tensor\", \"crayon\": \"tensor\"",
+                     "\"embeddings\": \"@e\", \"image_rows\": \"@rows\", \"crayon\": \"@crayon\"");
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
     assert_int_equal(cr_tensor_create(&tensor, CR_DTYPE_I32, 2, rows, mask, &err), 0);
     assert_int_equal(cr_value_from_tensor(&image_rows, tensor, &err), 0);
     cr_tensor_unref(&tensor);
-    set(run, "e", floats_value(embeddings + (ptrdiff_t)PAD * D, 3, rows));
-    set(run, "rows", image_rows);
-    set(run, "crayon", floats_value(features, 3, crayon));
-    if (execute(run, "logits", &err) < 0)
+    llm_set(run, "e", llm_floats_value(embeddings + (ptrdiff_t)PAD * D, 3, rows));
+    llm_set(run, "rows", image_rows);
+    llm_set(run, "crayon", llm_floats_value(features, 3, crayon));
+    if (llm_execute(run, "logits", &err) < 0)
         fail_msg("%s", err.message);
     assert_int_equal(
         cr_tensor_read(cr_value_tensor(cr_run_output(run, "logits")), got, sizeof(got), &err), 0);
@@ -530,21 +430,21 @@ static void test_recorded_padding(void **unused)
 static void test_end(void **unused)
 {
     (void)unused;
-    struct cr_pipeline *pipeline = llm_ids(OPTIONS);
-    struct ids all[COUNT(prompts)], ended[COUNT(prompts)];
-    answer(pipeline, prompts, COUNT(prompts), all);
+    struct cr_pipeline *pipeline = llm_with_ids(OPTIONS);
+    struct llm_list all[COUNT(prompts)], ended[COUNT(prompts)];
+    llm_answer(pipeline, prompts, COUNT(prompts), all);
     cr_pipeline_destroy(&pipeline);
     char options[96];
     snprintf(options, sizeof(options), "\"weights\": \"f32\", \"max_tokens\": 8, \"eos\": [%d],",
              all[0].ids[2]);
-    pipeline = llm_ids(options);
-    answer(pipeline, prompts, COUNT(prompts), ended);
+    pipeline = llm_with_ids(options);
+    llm_answer(pipeline, prompts, COUNT(prompts), ended);
     for (size_t i = 0; i < COUNT(prompts); i++) {
         int length = 0;
         while (length < 8 && all[i].ids[length++] != all[0].ids[2])
             ;
         all[i].count = length;
-        assert_same(&all[i], &ended[i], "with an end");
+        llm_assert_same(&all[i], &ended[i], "with an end");
     }
     assert_true(ended[0].count <= 3);
     cr_pipeline_destroy(&pipeline);
@@ -554,18 +454,18 @@ static void test_end(void **unused)
 static void test_continued(void **unused)
 {
     (void)unused;
-    struct cr_pipeline *pipeline = llm_ids(OPTIONS);
-    struct ids first, rest;
-    answer(pipeline, &prompts[0], 1, &first);
+    struct cr_pipeline *pipeline = llm_with_ids(OPTIONS);
+    struct llm_list first, rest;
+    llm_answer(pipeline, &prompts[0], 1, &first);
     for (int taken = 1; taken < 8; taken++) {
-        struct ids longer = prompts[0];
+        struct llm_list longer = prompts[0];
         for (int i = 0; i < taken; i++)
             longer.ids[longer.count++] = first.ids[i];
-        answer(pipeline, &longer, 1, &rest);
+        llm_answer(pipeline, &longer, 1, &rest);
         rest.count = 8 - taken;
-        struct ids tail = {8 - taken, {0}};
+        struct llm_list tail = {8 - taken, {0}};
         memcpy(tail.ids, first.ids + taken, (size_t)tail.count * sizeof(tail.ids[0]));
-        assert_same(&tail, &rest, "continued");
+        llm_assert_same(&tail, &rest, "continued");
     }
     cr_pipeline_destroy(&pipeline);
 }
@@ -592,9 +492,9 @@ static int answer_until(double after, struct cr_run **run, struct cr_pipeline *p
     const struct cr_run_hooks hooks = {
         .user = &stop, .progress = stop_after, .cancel = &stop.cancel};
     assert_int_equal(cr_run_create(run, pipeline, err), 0);
-    set(*run, "ids", ids_value(&prompts[0], 1));
+    llm_set(*run, "ids", llm_ids_value(&prompts[0], 1));
     cr_run_set_hooks(*run, &hooks);
-    return execute(*run, "tokens", err);
+    return llm_execute(*run, "tokens", err);
 }
 
 /* The first half of the progress is the prompt's, the other belongs to the 8 tokens. */
@@ -603,9 +503,9 @@ static void test_cancelled(void **unused)
     (void)unused;
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
-    struct cr_pipeline *pipeline = llm_ids(OPTIONS);
-    struct ids whole;
-    answer(pipeline, &prompts[0], 1, &whole);
+    struct cr_pipeline *pipeline = llm_with_ids(OPTIONS);
+    struct llm_list whole;
+    llm_answer(pipeline, &prompts[0], 1, &whole);
     assert_int_equal(answer_until(0.7, &run, pipeline, &err), 0);
     size_t count;
     const int32_t *ids = cr_value_tokens(cr_run_output(run, "tokens"), 0, &count);
@@ -628,17 +528,17 @@ static int count_allocation(enum cr_fault_kind kind, const void *site)
     return 0;
 }
 
-static int64_t allocations_of(int tokens)
+static int64_t allocations_of(const char *how, int tokens)
 {
-    char options[96];
-    struct ids answers;
+    char options[256];
+    struct llm_list answers;
     snprintf(options, sizeof(options),
-             "\"weights\": \"nf4\", \"ignore_eos\": true, \"max_tokens\": %d,", tokens);
-    struct cr_pipeline *pipeline = llm_ids(options);
-    answer(pipeline, &prompts[0], 1, &answers); /* the pool fills */
+             "\"weights\": \"nf4\", \"ignore_eos\": true, %s \"max_tokens\": %d,", how, tokens);
+    struct cr_pipeline *pipeline = llm_with_ids(options);
+    llm_answer(pipeline, &prompts[0], 1, &answers); /* the pool fills */
     allocations = 0;
     cr_fault_set_hook(count_allocation);
-    answer(pipeline, &prompts[0], 1, &answers);
+    llm_answer(pipeline, &prompts[0], 1, &answers);
     cr_fault_set_hook(NULL);
     cr_pipeline_destroy(&pipeline);
     return allocations;
@@ -647,25 +547,24 @@ static int64_t allocations_of(int tokens)
 static void test_no_allocation(void **unused)
 {
     (void)unused;
-    int64_t few = allocations_of(4), many = allocations_of(16);
-    if (few != many)
-        fail_msg("%lld allocations for 4 tokens, %lld for 16", (long long)few, (long long)many);
+    static const char *const ways[] = {"", "\"beams\": 3,",
+                                       "\"temperature\": 0.9, \"top_k\": 50, \"top_p\": 0.95,",
+                                       "\"temperature\": 2, \"repetition_penalty\": 1.2,"};
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        const int64_t few = allocations_of(ways[i], 4), many = allocations_of(ways[i], 16);
+        if (few != many)
+            fail_msg("%s %lld allocations for 4 tokens, %lld for 16", ways[i], (long long)few,
+                     (long long)many);
+    }
 }
 
 /* ---- What is refused ---- */
-
-static void expect(int result, const struct cr_error *err, const char *message)
-{
-    assert_true(result < 0);
-    if (strstr(err->message, message) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", err->message, message);
-}
 
 static void test_refused_ids(void **unused)
 {
     (void)unused;
     static const struct {
-        struct ids ids;
+        struct llm_list ids;
         const char *options, *message;
     } cases[] = {
         {{0, {0}}, "", "item 0: the prompt is empty"},
@@ -682,10 +581,10 @@ static void test_refused_ids(void **unused)
         struct cr_run *run = NULL;
         char options[128];
         snprintf(options, sizeof(options), "\"weights\": \"f32\", %s", cases[i].options);
-        struct cr_pipeline *pipeline = llm_ids(options);
+        struct cr_pipeline *pipeline = llm_with_ids(options);
         assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-        set(run, "ids", ids_value(&cases[i].ids, 1));
-        expect(execute(run, "tokens", &err), &err, cases[i].message);
+        llm_set(run, "ids", llm_ids_value(&cases[i].ids, 1));
+        llm_expect(llm_execute(run, "tokens", &err), &err, cases[i].message);
         cr_run_destroy(&run);
         cr_pipeline_destroy(&pipeline);
     }
@@ -697,7 +596,7 @@ static void test_refused_features(void **unused)
     static const struct {
         int64_t image[4], crayon[4];
         int rank;
-        struct ids ids;
+        struct llm_list ids;
         const char *message;
     } cases[] = {
         {{1, 6, 63}, {1, 6, 64}, 3, {2, {1, IMAGE}}, "image is 63 wide; the model takes 64"},
@@ -722,12 +621,12 @@ static void test_refused_features(void **unused)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct cr_error err = CR_ERROR_INIT;
         struct cr_run *run = NULL;
-        struct cr_pipeline *pipeline = llm_images("\"weights\": \"f32\",");
+        struct cr_pipeline *pipeline = llm_with_images("\"weights\": \"f32\",");
         assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-        set(run, "ids", ids_value(&cases[i].ids, 1));
-        set(run, "image", floats_value(zeros, cases[i].rank, cases[i].image));
-        set(run, "crayon", floats_value(zeros, cases[i].rank, cases[i].crayon));
-        expect(execute(run, "tokens", &err), &err, cases[i].message);
+        llm_set(run, "ids", llm_ids_value(&cases[i].ids, 1));
+        llm_set(run, "image", llm_floats_value(zeros, cases[i].rank, cases[i].image));
+        llm_set(run, "crayon", llm_floats_value(zeros, cases[i].rank, cases[i].crayon));
+        llm_expect(llm_execute(run, "tokens", &err), &err, cases[i].message);
         cr_run_destroy(&run);
         cr_pipeline_destroy(&pipeline);
     }
@@ -763,7 +662,7 @@ static const char *broken_model(const char *from, const char *to, const char *te
     size_t size;
     snprintf(folder, sizeof(folder), "%s/broken-%d", test_folder(), number++);
     assert_int_equal(mkdir(folder, 0700), 0);
-    snprintf(path, sizeof(path), "%s/config.json", model_folder());
+    snprintf(path, sizeof(path), "%s/config.json", llm_model());
     char *text = slurp(path, &size);
     char *at = from == NULL ? text : strstr(text, from);
     assert_non_null(at);
@@ -772,7 +671,7 @@ static const char *broken_model(const char *from, const char *to, const char *te
     put(folder, "config.json", config, strlen(config));
     cr_free(config);
     cr_free(text);
-    snprintf(path, sizeof(path), "%s/model.safetensors", model_folder());
+    snprintf(path, sizeof(path), "%s/model.safetensors", llm_model());
     char *weights = slurp(path, &size);
     if (tensor != NULL) {
         struct st_file *file = st_open(path);
@@ -801,10 +700,11 @@ static void expect_broken(const char *folder, const char *options, const char *m
 {
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
-    struct cr_pipeline *pipeline = llm(folder, options, "\"ids\": \"tokens\"", "\"ids\": \"@ids\"");
+    struct cr_pipeline *pipeline =
+        llm_pipeline(folder, options, "\"ids\": \"tokens\"", "\"ids\": \"@ids\"");
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(&prompts[0], 1));
-    expect(execute(run, "tokens", &err), &err, message);
+    llm_set(run, "ids", llm_ids_value(&prompts[0], 1));
+    llm_expect(llm_execute(run, "tokens", &err), &err, message);
     cr_run_destroy(&run);
     cr_pipeline_destroy(&pipeline);
 }
@@ -844,14 +744,15 @@ static void test_other_tokenizer(void **unused)
     char *tokenizer = slurp(source_path("tests/tokenizer/tokenizer.model"), &size);
     put(folder, "tokenizer.model", tokenizer, size);
     cr_free(tokenizer);
-    struct cr_pipeline *pipeline =
-        llm(folder, "\"weights\": \"f32\",", "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+    struct cr_pipeline *pipeline = llm_pipeline(folder, "\"weights\": \"f32\",",
+                                                "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
     assert_int_equal(cr_value_from_text(&question, "a horse", &err), 0);
-    set(run, "prompt", question);
-    expect(execute(run, "tokens", &err), &err,
-           "tokenizer.model has 600 pieces and config.json a vocab_size of 160; they do not belong "
-           "together");
+    llm_set(run, "prompt", question);
+    llm_expect(
+        llm_execute(run, "tokens", &err), &err,
+        "tokenizer.model has 600 pieces and config.json a vocab_size of 160; they do not belong "
+        "together");
     cr_run_destroy(&run);
     cr_pipeline_destroy(&pipeline);
 }
@@ -868,7 +769,7 @@ static void take_text(void *user, const char *output, size_t item, const char *b
 
 /* What the model with the smallest tokenizer says to a question; `stop` ends it (NULL: nothing). It
  * comes piece by piece, and the pieces are the whole. */
-static char *say(const char *folder, const char *stop)
+static char *say(const char *folder, const char *stop, const char *how)
 {
     const char *template = scratch("template.json");
     struct cr_error err = CR_ERROR_INIT;
@@ -884,16 +785,16 @@ static char *say(const char *folder, const char *stop)
     char options[1024];
     snprintf(
         options, sizeof(options),
-        "\"weights\": \"f32\", \"max_tokens\": 24, \"ignore_eos\": true, \"template\": \"%s\",",
-        template);
+        "\"weights\": \"f32\", \"max_tokens\": 24, \"ignore_eos\": true, \"template\": \"%s\", %s",
+        template, how);
     struct cr_pipeline *pipeline =
-        llm(folder, options, "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+        llm_pipeline(folder, options, "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
     struct cr_value *question = NULL;
     assert_int_equal(cr_value_from_text(&question, "the crayon is in the plugin", &err), 0);
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
     cr_run_set_hooks(run, &hooks);
-    set(run, "prompt", question);
-    if (execute(run, "text", &err) < 0)
+    llm_set(run, "prompt", question);
+    if (llm_execute(run, "text", &err) < 0)
         fail_msg("%s", err.message);
     char *text = cr_strdup(cr_value_text(cr_run_output(run, "text"), 0));
     assert_text("what came piece by piece", streamed.data != NULL ? streamed.data : "", text);
@@ -903,15 +804,9 @@ static char *say(const char *folder, const char *stop)
     return text;
 }
 
-static void test_text(void **unused)
+static void check_text(const char *folder, const char *how)
 {
-    (void)unused;
-    const char *folder = broken_model(NULL, NULL, NULL);
-    size_t size;
-    char *model = slurp(source_path("tests/tokenizer/small.model"), &size);
-    put(folder, "tokenizer.model", model, size);
-    cr_free(model);
-    char *whole = say(folder, NULL);
+    char *whole = say(folder, NULL, how);
     size_t length = strlen(whole);
     assert_true(length > 24);
     /* Stop strings that begin and end within tokens, and one that is only begun at the end. */
@@ -922,7 +817,7 @@ static void test_text(void **unused)
             (stop[2] & 0x80) != 0 || (stop[3] & 0x80) != 0)
             continue;
         snprintf(escaped, sizeof(escaped), "%s", stop);
-        char *cut = say(folder, escaped);
+        char *cut = say(folder, escaped, how);
         size_t end = (size_t)(strstr(whole, stop) - whole);
         if (strlen(cut) != end || memcmp(cut, whole, end) != 0)
             fail_msg("\"%s\" cut by \"%s\" gives \"%s\"", whole, stop, cut);
@@ -933,10 +828,22 @@ static void test_text(void **unused)
     while ((whole[last] & 0xc0) == 0x80) /* in the middle of a character */
         last--;
     snprintf(begun, sizeof(begun), "%s@@@", whole + last);
-    char *same = say(folder, begun);
+    char *same = say(folder, begun, how);
     assert_text("a stop string that is only begun", same, whole);
     cr_free(same);
     cr_free(whole);
+}
+
+static void test_text(void **unused)
+{
+    (void)unused;
+    const char *folder = broken_model(NULL, NULL, NULL);
+    size_t size;
+    char *model = slurp(source_path("tests/tokenizer/small.model"), &size);
+    put(folder, "tokenizer.model", model, size);
+    cr_free(model);
+    check_text(folder, "");
+    check_text(folder, "\"beams\": 2,");
 }
 
 static void test_mistakes(void **unused)
@@ -956,16 +863,18 @@ static void test_mistakes(void **unused)
 /* ---- Faults ---- */
 
 /* Load the model and answer while call `n` of a kind fails (0: none). Was it reached? */
-static bool answer_with_fault(enum cr_fault_kind kind, int n)
+static bool answer_with_fault(const char *how, enum cr_fault_kind kind, int n)
 {
+    char options[128];
     struct cr_error err = CR_ERROR_INIT;
     struct cr_run *run = NULL;
     const int64_t live = cr_memory_live();
-    struct cr_pipeline *pipeline = llm_ids("\"weights\": \"nf4\", \"max_tokens\": 2,");
+    snprintf(options, sizeof(options), "\"weights\": \"nf4\", %s \"max_tokens\": 2,", how);
+    struct cr_pipeline *pipeline = llm_with_ids(options);
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
-    set(run, "ids", ids_value(prompts, 1));
+    llm_set(run, "ids", llm_ids_value(prompts, 1));
     sweep_arm(kind, kind == CR_FAULT_ALLOC ? ENOMEM : EIO, n);
-    int result = execute(run, "tokens", &err);
+    int result = llm_execute(run, "tokens", &err);
     bool reached = sweep_disarm();
     cr_run_destroy(&run);
     cr_pipeline_destroy(&pipeline);
@@ -985,10 +894,15 @@ static void test_faults(void **unused)
     (void)unused;
     static const enum cr_fault_kind kinds[] = {CR_FAULT_ALLOC, CR_FAULT_OPEN, CR_FAULT_READ,
                                                CR_FAULT_OTHER};
-    (void)answer_with_fault(CR_FAULT_ALLOC, INT_MAX);
+    static const char chance[] = "\"temperature\": 1, \"repetition_penalty\": 2,";
+    (void)answer_with_fault("", CR_FAULT_ALLOC, INT_MAX);
     for (size_t i = 0; i < COUNT(kinds); i++)
-        for (int n = 1; answer_with_fault(kinds[i], n); n += 1 + n / 40)
+        for (int n = 1; answer_with_fault("", kinds[i], n); n += 1 + n / 40)
             ;
+    for (int n = 1; answer_with_fault("\"beams\": 2,", CR_FAULT_ALLOC, n); n += 1 + n / 10)
+        ;
+    for (int n = 1; answer_with_fault(chance, CR_FAULT_ALLOC, n); n += 1 + n / 10)
+        ;
 }
 
 int main(void)
