@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "command/options.h"
 #include "command/run/run.h"
+#include "pipeline/run.h"
 
 #define MEMBER(name) offsetof(struct run_settings, name)
 
@@ -28,6 +29,7 @@ static const struct option run_options[] = {
     {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
      "let stages run other programs (segment-command)"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print the result as one JSON object"},
+    {"profile", OPTION_FLAG, MEMBER(profile), NULL, "how long operations take, waiting for each"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "no notes, hints, warnings or progress"},
     {"verbose", OPTION_FLAG, MEMBER(verbose), NULL, "say more, with the time of every stage"},
     {NULL, OPTION_FLAG, 0, NULL, NULL},
@@ -255,6 +257,8 @@ static bool print_json(const struct run *run, const struct cr_run *done, double 
             cr_text_printf(&json, ",\"%s\":%.*f", figure.name,
                            figure.value == (double)(int64_t)figure.value ? 0 : 6, figure.value);
         }
+        if (run->settings->profile)
+            profile_add_json(done, i, &json);
         cr_text_add(&json, "}");
     }
     cr_text_printf(&json, "],\"seconds\":%.6f}\n", seconds);
@@ -290,6 +294,8 @@ static int deliver(struct run *run, const struct cr_run *done, double seconds)
     }
     if (settings->verbose)
         say_times(done, seconds);
+    for (size_t i = 0; settings->profile && !settings->json && i < cr_run_times(done); i++)
+        profile_say(done, i);
     if (settings->out.count == 0 && !settings->json && !settings->quiet)
         hint_at_others(&run->request);
     return EXIT_OK;
@@ -340,6 +346,8 @@ static int check_settings(const struct run_settings *settings)
         return usage_error(self, "--results is for --batch; --out NAME=FILE writes one output");
     if (settings->resume && settings->results == NULL)
         return usage_error(self, "--resume needs --results FILE, which says what is done");
+    if (settings->batch != NULL && settings->profile)
+        return usage_error(self, "--profile looks at one run, not at a --batch");
     return device_settings_check(self, &settings->device);
 }
 
@@ -361,6 +369,8 @@ static int run_run(const void *settings_, const struct strings *operands)
     if (session_open(&run.session, settings->plugin_path, run.log, &err) < 0)
         return say_failure(&err);
     code = session_load(&run.session, run.path, &settings->set, settings->quiet);
+    if (code == EXIT_OK && settings->profile)
+        cr_pipeline_profile(run.session.pipeline);
     if (code == EXIT_OK)
         code = session_set_device(&run.session, self, &settings->device, run.log);
     if (code == EXIT_OK)

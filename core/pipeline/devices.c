@@ -31,6 +31,11 @@ int cr_pipeline_set_device(struct cr_pipeline *pipeline, const char *name,
     return 0;
 }
 
+void cr_pipeline_profile(struct cr_pipeline *pipeline)
+{
+    pipeline->profiled = true;
+}
+
 /* ---- Opening ---- */
 
 static struct cr_opened *find_asked(const struct cr_pipeline *pipeline, const char *name)
@@ -121,6 +126,8 @@ static int open_device(struct cr_pipeline *pipeline, const char *name, struct cr
         cr_device_unref(&opened->device);
         return result;
     }
+    if (pipeline->profiled)
+        cr_device_profile(opened->device);
     opened->next = pipeline->devices;
     pipeline->devices = *out = opened;
     return 0;

@@ -88,6 +88,7 @@ struct cr_pipeline {
 
     const char *device; /* of stages that name none; NULL: "auto" */
     struct cr_device_params device_params;
+    bool profiled; /* devices time each operation */
     struct cr_opened *devices;
     struct cr_held_model *models; /* that open stages have loaded from */
     bool warned;                  /* of what no stage loads */

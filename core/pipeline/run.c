@@ -7,7 +7,6 @@
 #include "pipeline/check.h"
 #include "pipeline/models.h"
 #include "pipeline/run.h"
-#include "tensor/device.h"
 #include "value/value.h"
 
 /* ---- The object ---- */
@@ -37,6 +36,7 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
     run->figures = allocate(run, pipeline->node_count, sizeof(*run->figures), &failed);
     run->plans = allocate(run, pipeline->node_count, sizeof(*run->plans), &failed);
+    run->profiles = allocate(run, pipeline->node_count, sizeof(*run->profiles), &failed);
     if (failed) {
         cr_arena_finish(&run->arena);
         cr_free(run);
@@ -172,6 +172,12 @@ const char *cr_run_device(const struct cr_run *run, size_t index)
 {
     assert(index < run->time_count);
     return run->devices[index];
+}
+
+const struct cr_profile *cr_run_profile(const struct cr_run *run, size_t index)
+{
+    assert(index < run->time_count);
+    return &run->profiles[index];
 }
 
 /* ---- Who waits for what ---- */
@@ -373,13 +379,14 @@ void cr_run_let_go(struct cr_run *run, const struct cr_node *node)
     }
 }
 
-static void add_peak(struct cr_run *run, const struct cr_node *node)
+static void add_device_figures(struct cr_run *run, const struct cr_node *node)
 {
     uint64_t peak;
     if (node->opened == NULL)
         return;
     (void)cr_device_used(node->opened->device, &peak);
     cr_run_add_figure(run, "device_peak_bytes", (double)peak);
+    run->profiles[run->time_count] = cr_device_take_profile(node->opened->device);
 }
 
 static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_error *err)
@@ -388,8 +395,10 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
         return cr_fail(err, CR_ERR_CANCELLED, "cancelled before it started");
     double start = seconds();
     run->figures[run->time_count].count = 0;
-    if (node->opened != NULL)
+    if (node->opened != NULL) {
         cr_device_reset_peak(node->opened->device);
+        (void)cr_device_take_profile(node->opened->device);
+    }
     report_progress(run, node, 0);
     int result = cr_node_open(run, node, err);
     run->stays_shut = result < 0;
@@ -402,7 +411,7 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     if (result < 0)
         return result;
     report_progress(run, node, 1);
-    add_peak(run, node);
+    add_device_figures(run, node);
     run->devices[run->time_count] = node->opened != NULL ? node->opened->name : NULL;
     run->times[run->time_count++] =
         (struct cr_stage_time){node->name, opened - start, seconds() - opened};

@@ -4,6 +4,7 @@
 #define CR_PIPELINE_RUN_H
 
 #include "pipeline/pipeline.h"
+#include "tensor/device.h"
 
 /* What a stage told of its run. */
 struct cr_figures {
@@ -29,6 +30,7 @@ struct cr_run {
     struct cr_stage_time *times; /* ... a node that ran */
     const char **devices;        /* ... a node that ran: the name of its device, or NULL */
     struct cr_figures *figures;  /* ... a node that ran */
+    struct cr_profile *profiles; /* ... a node that ran */
     size_t time_count;
     bool stays_shut; /* the last execution failed because a stage could not be opened */
     struct cr_node_plan *plans; /* ... a needed node, in order */
@@ -58,6 +60,13 @@ int cr_context_run(struct cr_context *context, struct cr_error *err);
 
 /* Remove what cr_context_folder() gave. */
 void cr_context_remove_folders(struct cr_context *context);
+
+/* How long each operation took in the stages that ran, as the times are counted; a pipeline is
+ * profiled from cr_pipeline_profile() on, before its first run. */
+CR_API
+void cr_pipeline_profile(struct cr_pipeline *pipeline);
+CR_API
+const struct cr_profile *cr_run_profile(const struct cr_run *run, size_t index);
 
 /* Note a figure of the stage that runs; the last one of a name counts, those beyond the eighth are
  * dropped. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <crayon/memory.h>
 
@@ -267,12 +268,37 @@ static void note_call(struct cr_device *device, const struct cr_call *call)
              variant != NULL ? variant : "");
 }
 
+static int flush_and_wait(struct cr_device *device, struct cr_error *err)
+{
+    int result = device->ops->flush(device->state, err);
+    return result < 0 ? result : device->ops->wait(device->state, 0, err);
+}
+
+/* The same as a plain submission, but to the end of it. What was submitted before profiling began
+ * is waited for first. */
+static int submit_timed(struct cr_device *device, const struct cr_call *call, struct cr_error *err)
+{
+    struct timespec start, end;
+    int result = flush_and_wait(device, err);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    if (result == 0)
+        result = device->ops->submit(device->state, call, err);
+    if (result == 0)
+        result = flush_and_wait(device, err);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    device->profile.calls[call->op]++;
+    device->profile.seconds[call->op] +=
+        (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+    return result;
+}
+
 int cr_device_submit(struct cr_device *device, const struct cr_call *call, struct cr_error *err)
 {
     pthread_mutex_lock(&device->lock);
     if (device->watched)
         note_call(device, call);
-    int result = device->ops->submit(device->state, call, err);
+    int result = device->profiled ? submit_timed(device, call, err)
+                                  : device->ops->submit(device->state, call, err);
     pthread_mutex_unlock(&device->lock);
     return result;
 }
@@ -288,11 +314,25 @@ bool cr_device_supports(struct cr_device *device, const struct cr_call *call)
 int cr_device_finish(struct cr_device *device, struct cr_error *err)
 {
     pthread_mutex_lock(&device->lock);
-    int result = device->ops->flush(device->state, err);
-    if (result == 0)
-        result = device->ops->wait(device->state, 0, err);
+    int result = flush_and_wait(device, err);
     pthread_mutex_unlock(&device->lock);
     return result;
+}
+
+void cr_device_profile(struct cr_device *device)
+{
+    pthread_mutex_lock(&device->lock);
+    device->profiled = true;
+    pthread_mutex_unlock(&device->lock);
+}
+
+struct cr_profile cr_device_take_profile(struct cr_device *device)
+{
+    pthread_mutex_lock(&device->lock);
+    struct cr_profile profile = device->profile;
+    device->profile = (struct cr_profile){.calls = {0}};
+    pthread_mutex_unlock(&device->lock);
+    return profile;
 }
 
 void cr_device_watch(struct cr_device *device, bool watched)

@@ -10,6 +10,12 @@
 
 #include "value/buffer.h"
 
+/* How often each operation was executed, and how long that took. */
+struct cr_profile {
+    uint64_t calls[CR_OP_COUNT];
+    double seconds[CR_OP_COUNT];
+};
+
 struct cr_device {
     _Atomic int references;
     const struct cr_device_ops *ops;
@@ -22,6 +28,8 @@ struct cr_device {
     bool watched; /* note what is submitted: cr_device_watch() */
     int watched_op;
     char watched_variant[64];
+    bool profiled; /* time what is submitted: cr_device_profile() */
+    struct cr_profile profile;
 };
 
 /* A device of this table, opened. `params` may be NULL. */
@@ -47,7 +55,7 @@ uint64_t cr_device_used(const struct cr_device *device, uint64_t *peak);
 /* Bytes that the device has, and how many of them tensors can still take: what is pooled counts. */
 void cr_device_memory_left(const struct cr_device *device, uint64_t *total, uint64_t *left);
 
-/* ---- For `crayon bench` and `crayon devices` ---- */
+/* ---- For `crayon bench`, `crayon devices` and `crayon run --profile` ---- */
 
 /* From now on note each call that is submitted; or do not. */
 CR_API
@@ -55,6 +63,10 @@ void cr_device_watch(struct cr_device *device, bool watched);
 /* The operation (0: none) and the variant ("": it has no name) of the last call that was noted. */
 CR_API
 const char *cr_device_watched(struct cr_device *device, enum cr_op *op);
+/* From now on wait for each call that is submitted, and time it. */
+void cr_device_profile(struct cr_device *device);
+/* What was timed since this was asked last. */
+struct cr_profile cr_device_take_profile(struct cr_device *device);
 /* From now on count the peak of the memory from what is used now. */
 CR_API
 void cr_device_reset_peak(struct cr_device *device);

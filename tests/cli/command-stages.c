@@ -6,6 +6,7 @@
 
 #include <crayon/file.h>
 #include <crayon/memory.h>
+#include <crayon/ops.h>
 #include <crayon/plugin.h>
 
 /* ---- test-speak: says what it was told ---- */
@@ -214,6 +215,18 @@ static const struct cr_element values_element = {
 
 /* ---- test-device: which device it got ---- */
 
+/* Some work for a device; one that cannot do it does nothing. */
+static int compute(struct cr_device *device, struct cr_error *err)
+{
+    struct cr_tensor *zeros = NULL;
+    int result = cr_op_fill(&zeros, device, CR_DTYPE_F32, 1, (int64_t[]){8}, 0, err);
+    cr_tensor_unref(&zeros);
+    if (result != CR_ERR_UNSUPPORTED)
+        return result;
+    cr_error_clear(err);
+    return 0;
+}
+
 static int device_run(void *state, struct cr_context *context, struct cr_error *err)
 {
     (void)state;
@@ -226,7 +239,9 @@ static int device_run(void *state, struct cr_context *context, struct cr_error *
         return result;
     cr_device_get_info(device, &info);
     snprintf(text, sizeof(text), "%s: %s", info.name, info.driver);
-    result = cr_value_from_text(&out, text, err);
+    result = compute(device, err);
+    if (result == 0)
+        result = cr_value_from_text(&out, text, err);
     if (result == 0)
         cr_context_output(context, "text", &out);
     return result;

@@ -256,6 +256,14 @@ run device.json --device idle --json
 ok "--json names the device" eval '[ $status = 0 ] && json "$out" && holds "$out" "{\"name\":\"d\",\"device\":\"idle:0\","'
 run device.json --device idle --verbose
 ok "--verbose, too" eval '[ $status = 0 ] && grep -q "^crayon: d: opened in .* s on idle:0\$" "$err"'
+run device.json --device cpu --profile --quiet
+ok "--profile times operations" eval '[ $status = 0 ] && [ "$(grep -c "^crayon: " "$err")" = 2 ] &&
+    grep -q "^crayon: d: fill  *1 calls  *[0-9.]* s 100.0 %\$" "$err" && grep -q "^crayon: d: .* s in operations, of " "$err"'
+run device.json --device cpu --profile --json
+ok "in --json, too" eval '[ $status = 0 ] && json "$out" &&
+    holds "$out" "\"operations\":[{\"name\":\"fill\",\"calls\":1,\"seconds\":"'
+run device.json --batch x --profile
+ok "of one run" misused run "--profile looks at one run, not at a --batch"
 run device.json --device absent
 ok "a device that does not open" fails 1 "crayon: error: stage \"d\": device \"absent\": no driver was found"
 run device.json --device nonsense

@@ -22,7 +22,7 @@ for command in run check graph plugins devices verify bench quantize; do
     crayon $command --help
     cp "$out" help.$command
     ok "$command --help fits a screen" eval '[ $status = 0 ] && [ ! -s "$err" ] &&
-        [ "$(wc -l <"$out")" -le 24 ] && ! grep -q "^.\{80\}" "$out"'
+        [ "$(wc -l <"$out")" -le 28 ] && ! grep -q "^.\{80\}" "$out"'
     crayon help $command
     ok "help $command is the same" eval 'is 0 "$(cat help.$command)" ""'
 done

@@ -13,7 +13,7 @@ struct run_settings {
     const char *plugin_path;
     const char *batch, *results;
     struct number seed;
-    bool json, quiet, verbose, allow_command, resume;
+    bool json, quiet, verbose, profile, allow_command, resume;
 };
 
 /* Everything that a run knows: the wishes, the loaded pipeline, the inputs and outputs. */
@@ -31,5 +31,10 @@ struct run {
 /* Run the items of settings->batch, one line each. The inputs of `run->request` count for every
  * item that does not bring its own. */
 int run_batch(struct run *run);
+
+/* What --profile shows: how long the operations of stage `index` took, those that took longest
+ * first. As lines, and as the member "operations" of a JSON object, with a comma before it. */
+void profile_say(const struct cr_run *done, size_t index);
+void profile_add_json(const struct cr_run *done, size_t index, struct cr_text *json);
 
 #endif
