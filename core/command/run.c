@@ -16,6 +16,7 @@ static const struct option run_options[] = {
     {"out", OPTION_LIST, MEMBER(out), "NAME=FILE",
      "write an output to a file (-: standard output)"},
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipeline"},
+    {"limit", OPTION_LIST, MEMBER(limit), "NAME=N", "max_pixels, max_bytes, ... of pictures"},
     {"batch", OPTION_TEXT, MEMBER(batch), "FILE",
      "run every line of a JSON Lines file (-: as above)"},
     {"results", OPTION_TEXT, MEMBER(results), "FILE", "with --batch: append the results to a file"},
@@ -88,8 +89,12 @@ static int note_pairs(struct run *run, const char *option, const struct strings 
 static int note_arguments(struct run *run)
 {
     const struct run_settings *settings = run->settings;
+    struct cr_error err = CR_ERROR_INIT;
     int code = EXIT_OK;
-    if (settings->image != NULL)
+    for (size_t i = 0; code == EXIT_OK && i < settings->limit.count; i++)
+        if (request_set_limit(&run->request, settings->limit.items[i], &err) < 0)
+            code = usage_error(self, "--limit: %s", err.message);
+    if (code == EXIT_OK && settings->image != NULL)
         code = note_input(run, "image", settings->image);
     if (code == EXIT_OK && settings->prompt != NULL)
         code = note_input(run, "prompt", settings->prompt);
@@ -97,7 +102,6 @@ static int note_arguments(struct run *run)
         code = note_pairs(run, "in", &settings->in, note_input);
     if (code == EXIT_OK)
         code = note_pairs(run, "out", &settings->out, note_output);
-    struct cr_error err = CR_ERROR_INIT;
     if (code == EXIT_OK && settings->batch == NULL &&
         (request_check_complete(&run->request, false, &err) < 0 ||
          request_check_wanted(&run->request, false, &err) < 0))
@@ -388,5 +392,4 @@ const struct command command_run = {
     .options = run_options,
     .settings_size = sizeof(struct run_settings),
     .run = run_run,
-    .notes = "Outputs that are no text are computed when --out asks for them.",
 };

@@ -104,8 +104,11 @@ static int load_png(struct cr_image **out, const char *path, struct cr_size size
     int orientation, result = cr_file_read(path, cr_limits_bytes(NULL), &data, &bytes, err);
     if (result < 0)
         return result;
+    /* What is as large as the photograph is not too large. */
     struct cr_encoded file;
     cr_encoded_init(&file, data, bytes, path, NULL);
+    if ((uint64_t)size.height * (uint64_t)size.width > file.max_pixels)
+        file.max_pixels = (uint64_t)size.height * (uint64_t)size.width;
     result = cr_png_decode(out, &orientation, &file, CR_PNG_IDS, err);
     cr_free(data);
     if (result < 0 || (size.height == 0 && size.width == 0))

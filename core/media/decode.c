@@ -10,6 +10,7 @@
 #define DEFAULT_PIXELS ((uint64_t)1 << 26)
 #define DEFAULT_BYTES ((uint64_t)256 << 20)
 #define DEFAULT_SCANS 100
+#define DEFAULT_CHUNK ((uint32_t)8 << 20)
 
 static const uint8_t png_start[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 static const uint8_t jpeg_start[] = {0xFF, 0xD8, 0xFF};
@@ -44,11 +45,19 @@ static const struct {
 void cr_encoded_init(struct cr_encoded *file, const void *data, size_t size, const char *name,
                      const struct cr_image_limits *limits)
 {
-    *file = (struct cr_encoded){data, size, name, DEFAULT_PIXELS, DEFAULT_SCANS, limits != NULL};
+    *file = (struct cr_encoded){.data = data,
+                                .size = size,
+                                .name = name,
+                                .max_pixels = DEFAULT_PIXELS,
+                                .max_scans = DEFAULT_SCANS,
+                                .max_chunk = DEFAULT_CHUNK,
+                                .adjustable = limits != NULL};
     if (limits != NULL && limits->max_pixels != 0)
         file->max_pixels = limits->max_pixels;
     if (limits != NULL && limits->max_scans != 0)
         file->max_scans = limits->max_scans;
+    if (limits != NULL && limits->max_chunk != 0)
+        file->max_chunk = limits->max_chunk;
 }
 
 size_t cr_limits_bytes(const struct cr_image_limits *limits)

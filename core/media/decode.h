@@ -12,7 +12,7 @@ struct cr_encoded {
     size_t size;
     const char *name; /* for messages */
     uint64_t max_pixels;
-    uint32_t max_scans;
+    uint32_t max_scans, max_chunk;
     bool adjustable; /* the caller has set limits, and so may be told to raise them */
 };
 

@@ -9,9 +9,9 @@
 
 #include "media/decode.h"
 
-/* What libpng may hold at a time: rows of 65535 pixels of 8 bytes, zlib's windows, one chunk. */
-#define MAX_MEMORY ((size_t)32 << 20)
-#define MAX_CHUNK ((size_t)8 << 20)
+/* What libpng may hold at a time beside a chunk: rows of 65535 pixels of 8 bytes, zlib's windows.
+ */
+#define WORK_MEMORY ((size_t)24 << 20)
 #define MAX_CHUNKS 1000
 /* No deflate stream grows by more when it is unpacked. */
 #define MAX_EXPANSION 1032
@@ -24,7 +24,7 @@ struct session {
     jmp_buf jump;
     char message[160]; /* of libpng's error */
     bool no_memory;
-    size_t used; /* bytes that libpng holds */
+    size_t used, limit; /* bytes that libpng holds and may hold */
     png_structp png;
     png_infop info;
     struct cr_image *image;
@@ -56,7 +56,7 @@ static png_voidp allocate(png_structp png, png_alloc_size_t bytes)
 {
     struct session *session = png_get_mem_ptr(png);
     union block *block = NULL;
-    if (bytes <= MAX_MEMORY - session->used)
+    if (bytes <= session->limit - session->used)
         block = cr_malloc(sizeof(*block) + bytes);
     if (block == NULL) {
         session->no_memory = true;
@@ -129,7 +129,7 @@ static void read_header(struct session *session)
     }
     png_set_user_limits(session->png, 65535, 65535);
     png_set_chunk_cache_max(session->png, MAX_CHUNKS);
-    png_set_chunk_malloc_max(session->png, MAX_CHUNK);
+    png_set_chunk_malloc_max(session->png, session->file->max_chunk);
     png_set_crc_action(session->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_benign_errors(session->png, 0);
     ignore_other_chunks(session->png);
@@ -229,6 +229,26 @@ static int check_header(struct session *session, struct cr_error *err)
     return 0;
 }
 
+/* What is no pixel is text, a colour profile, a thumbnail: little, unless it is meant to do harm.
+ */
+static int check_chunks(const struct session *session, struct cr_error *err)
+{
+    const struct cr_encoded *file = session->file;
+    for (size_t at = 8; file->size - at >= 12;) {
+        const uint8_t *chunk = file->data + at;
+        uint32_t length = png_get_uint_32(chunk);
+        if (length > file->max_chunk && memcmp(chunk + 4, "IDAT", 4) != 0)
+            return cr_fail(err, CR_ERR_LIMIT,
+                           "%s: byte %zu: a chunk of %u bytes exceeds the limit of %u%s",
+                           file->name, at, length, file->max_chunk,
+                           file->adjustable ? "; raise it with \"max_chunk\"" : "");
+        if (length > file->size - at - 12)
+            break;
+        at += 12 + (size_t)length;
+    }
+    return 0;
+}
+
 static int create_rows(struct session *session, struct cr_error *err)
 {
     struct cr_size size = {(int32_t)session->height, (int32_t)session->width};
@@ -252,6 +272,8 @@ static int orientation_of(struct session *session)
 static int decode(struct session *session, int *orientation, struct cr_error *err)
 {
     int result = check_header(session, err);
+    if (result == 0)
+        result = check_chunks(session, err);
     if (result < 0)
         return result;
     if (!attempt(session, read_header) || !attempt(session, set_transformations))
@@ -267,7 +289,8 @@ static int decode(struct session *session, int *orientation, struct cr_error *er
 int cr_png_decode(struct cr_image **out, int *orientation, const struct cr_encoded *file,
                   enum cr_png_use use, struct cr_error *err)
 {
-    struct session session = {.file = file, .use = use};
+    struct session session = {
+        .file = file, .use = use, .limit = WORK_MEMORY + (size_t)file->max_chunk};
     int result = decode(&session, orientation, err);
     if (session.png != NULL)
         png_destroy_read_struct(&session.png, &session.info, NULL);
@@ -319,7 +342,8 @@ static void write_picture(struct session *session)
 int cr_png_encode(const struct cr_image *image, struct cr_text *bytes, struct cr_error *err)
 {
     struct cr_size size = cr_image_size(image);
-    struct session session = {.height = (uint32_t)size.height,
+    struct session session = {.limit = WORK_MEMORY,
+                              .height = (uint32_t)size.height,
                               .width = (uint32_t)size.width,
                               .pixels = cr_image_pixels(image),
                               .bytes = bytes};

@@ -4,7 +4,7 @@
 
 struct source_image {
     const char *path;
-    int64_t max_pixels, max_bytes, max_scans;
+    int64_t max_pixels, max_bytes, max_chunk, max_scans;
 };
 
 /* The file is read in every run and not kept: a run sees the file as it is then, and a large
@@ -18,6 +18,7 @@ static int source_run(void *state, struct cr_context *context, struct cr_error *
         .max_pixels = (uint64_t)source->max_pixels,
         .max_bytes = (uint64_t)source->max_bytes,
         .max_scans = (uint32_t)source->max_scans,
+        .max_chunk = (uint32_t)source->max_chunk,
     };
     struct cr_image *image = NULL;
     struct cr_value *value = NULL;
@@ -51,15 +52,18 @@ static const struct cr_element source_element = {
         "The limits are checked before memory is asked for, so that a small file cannot make the "
         "program ask for any amount of it. Raise them for pictures that are meant to be large.",
     .outputs = CR_PORTS(CR_PORT("image", CR_TYPE_IMAGE, 0, "the picture, one item")),
-    .options =
-        CR_OPTIONS(CR_OPTION_PATH("path", struct source_image, path, NULL, CR_OPTION_REQUIRED,
-                                  "the PNG or JPEG file"),
-                   CR_OPTION_INT("max_pixels", struct source_image, max_pixels, "67108864", 1,
-                                 268435456, 0, "largest height x width that is decoded"),
-                   CR_OPTION_INT("max_bytes", struct source_image, max_bytes, "268435456", 1,
-                                 4294967296, 0, "largest file that is read, in bytes"),
-                   CR_OPTION_INT("max_scans", struct source_image, max_scans, "100", 1, 10000, 0,
-                                 "most passes of a progressive JPEG that are decoded")),
+    .options = CR_OPTIONS(
+        CR_OPTION_PATH("path", struct source_image, path, NULL, CR_OPTION_REQUIRED,
+                       "the PNG or JPEG file"),
+        CR_OPTION_INT("max_pixels", struct source_image, max_pixels, "67108864", 1, 268435456, 0,
+                      "largest height x width that is decoded"),
+        CR_OPTION_INT("max_bytes", struct source_image, max_bytes, "268435456", 1, 4294967296, 0,
+                      "largest file that is read, in bytes"),
+        CR_OPTION_INT("max_chunk", struct source_image, max_chunk, "8388608", 1, 268435456, 0,
+                      "largest part of a PNG other than the pixels (EXIF, a profile, "
+                      "text), in bytes"),
+        CR_OPTION_INT("max_scans", struct source_image, max_scans, "100", 1, 10000, 0,
+                      "most passes of a progressive JPEG that are decoded")),
     .state_size = sizeof(struct source_image),
     .stage = &source_ops,
 };

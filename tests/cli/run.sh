@@ -200,9 +200,53 @@ ok "an output without a file" misused run "--out f32: NAME=FILE is needed"
 run values.json --json --out f32=-
 ok "standard output for --json, too" misused run "--json and --out f32=- both want standard output"
 
-# --- The pipelines of the toolkit ----------------------------------------------------------------
+# --- Limits of pictures --------------------------------------------------------------------------
 
 scene=$top_srcdir/pipelines/scene/scene.jpg
+cat >picture.json <<'END'
+{ "crayon": 1, "inputs": { "image": "image" },
+  "stages": { "v": { "use": "test-values", "in": { "image": "@image" } } }, "outputs": { "picture": "v.image" } }
+END
+{
+    printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\352\140\0\0\352\140\010\002\0\0\0'
+    head -c 100000 /dev/zero
+} >huge.png
+cp huge.png claims.jpg
+run picture.json --image huge.png --out picture=p.png
+ok "a small file that claims to be huge" fails 1 \
+    'crayon: error: input image: huge.png: 60000 x 60000 pixels exceed the limit of 67108864; raise it with "max_pixels"'
+# As little memory as the program itself needs; sanitizers take terabytes of addresses.
+if (ulimit -v 400000 && "$top_builddir/crayon" --version) >"$out" 2>&1; then
+    (ulimit -v 400000 && exec "$top_builddir/crayon" run --plugin-path "$stages" picture.json --image huge.png \
+        --out picture=p.png) >"$out" 2>"$err" </dev/null
+    status=$?
+    ok "no memory is asked for" eval '[ $status = 1 ] && holds "$err" "exceed the limit of 67108864"'
+else
+    skip "no memory is asked for" "the program does not start with little memory"
+fi
+run picture.json --image claims.jpg --out picture=p.png --limit max_pixels=4000000000
+ok "no limit makes it real" eval '[ $status = 1 ] && [ ! -s "$out" ] && holds "$err" "60000 x 60000 pixels: sides go up to 65535, pictures up to 268435456 pixels"'
+for limit in max_pixels=99 max_bytes=99 "max_scans=1 --limit max_pixels=99"; do
+    # shellcheck disable=SC2086 # words
+    run picture.json --image "$scene" --out picture=p.png --limit $limit
+    ok "--limit $limit" eval '[ $status = 1 ] && [ ! -s "$out" ] && holds "$err" " the limit of 99"'
+done
+"$top_builddir/crayon" run --plugin-path "$stages" picture.json --image - --out picture=p.png --limit max_bytes=99 \
+    <"$scene" >"$out" 2>"$err"
+status=$?
+ok "from standard input" fails 1 "crayon: error: input image: standard input: more than the limit of 99 bytes"
+printf '{"id":1,"in":{"image":"%s"},"out":{"picture":"p.png"}}\n' "$scene" >items.jsonl
+run picture.json --batch items.jsonl --limit max_pixels=99
+ok "in a batch, too" eval '[ $status = 1 ] && holds "$out" "pixels exceed the limit of 99; raise it with \\\"max_pixels\\\""'
+run picture.json --image "$scene" --out picture=p.png --limit max_pixel=5
+ok "no such limit" misused run '--limit: no limit "max_pixel"; there are: max_pixels, max_bytes, max_chunk, max_scans'
+for value in '' = =x =-1 =0 =1x =99999999999999999999999; do
+    run picture.json --image "$scene" --out picture=p.png --limit "max_scans$value"
+    ok "no limit: max_scans$value" misused run "--limit: max_scans$value: a whole number from 1 on is needed after \"=\""
+done
+
+# --- The pipelines of the toolkit ----------------------------------------------------------------
+
 built() {
     for plugin; do
         [ -f "$top_builddir/plugins/$plugin/.libs/$plugin.so" ] || return 1

@@ -431,6 +431,32 @@ static void test_limits(void **unused)
     free_bytes(&bytes);
 }
 
+/* Nothing but pixels takes much of a PNG. */
+static void test_chunk_limit(void **unused)
+{
+    (void)unused;
+    struct bytes bytes = small_png();
+    struct cr_image *image;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_image_limits limits = {.max_chunk = 13};
+    uint8_t *longer = cr_calloc(1, bytes.size + 12 + (9 << 20));
+    size_t header = 33, text = 12 + (9 << 20);
+    memcpy(longer, bytes.data, header);
+    memcpy(longer + header, "\x00\x90\x00\x00tEXt", 8); /* 9 MiB */
+    memcpy(longer + header + text, bytes.data + header, bytes.size - header);
+    assert_int_equal(cr_image_decode(&image, longer, bytes.size + text, "x.png", NULL, &err),
+                     CR_ERR_LIMIT);
+    assert_text("chunk", err.message,
+                "x.png: byte 33: a chunk of 9437184 bytes exceeds the limit of 8388608");
+    assert_int_equal(cr_image_decode(&image, bytes.data, bytes.size, "x.png", &limits, &err),
+                     CR_ERR_LIMIT); /* its EXIF data */
+    limits.max_chunk = 60;
+    assert_int_equal(cr_image_decode(&image, bytes.data, bytes.size, "x.png", &limits, &err), 0);
+    cr_image_unref(&image);
+    cr_free(longer);
+    free_bytes(&bytes);
+}
+
 /* ---- Other formats ---- */
 
 static const struct {
@@ -569,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_located),
         cmocka_unit_test(test_lies_cost_nothing),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_chunk_limit),
         cmocka_unit_test(test_other_formats),
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_faults),

@@ -122,6 +122,9 @@ static void failures(void **state)
                   "\"max_pixels\"");
     check_failure(picture, ", \"max_bytes\": 50", CR_ERR_LIMIT,
                   "stage \"photo\": %s: the file is larger than the limit of 50 bytes");
+    check_failure(picture, ", \"max_chunk\": 12", CR_ERR_LIMIT,
+                  "stage \"photo\": %s: byte 8: a chunk of 13 bytes exceeds the limit of 12; raise "
+                  "it with \"max_chunk\"");
     check_failure(text, "", CR_ERR_UNSUPPORTED,
                   "stage \"photo\": %s: not a picture; a PNG or JPEG picture is needed here");
 }

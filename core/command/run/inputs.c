@@ -8,7 +8,7 @@
 #include "command/run/request.h"
 
 #define MAX_TEXT (16u << 20)
-#define MAX_IMAGE (256u << 20)
+#define MAX_IMAGE (256u << 20) /* where no other limit is given */
 
 /* ---- Bytes ---- */
 
@@ -59,14 +59,15 @@ static int load_image(struct feed *feed, const char *path, struct cr_error *err)
     struct cr_image *image = NULL;
     int result;
     if (strcmp(path, "-") == 0) {
+        uint64_t most = feed->limits->max_bytes;
         char *data;
         size_t size;
-        result = read_bytes(path, MAX_IMAGE, &data, &size, err);
+        result = read_bytes(path, most == 0 ? MAX_IMAGE : most, &data, &size, err);
         if (result == 0)
-            result = cr_image_decode(&image, data, size, "standard input", NULL, err);
+            result = cr_image_decode(&image, data, size, "standard input", feed->limits, err);
         cr_free(data);
     } else {
-        result = cr_image_load(&image, path, NULL, err);
+        result = cr_image_load(&image, path, feed->limits, err);
     }
     if (result == 0)
         result = cr_value_from_image(&feed->value, image, err);

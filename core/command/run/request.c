@@ -19,8 +19,10 @@ int request_init(struct request *request, const struct cr_pipeline *pipeline, st
         return cr_fail_memory(err, inputs * sizeof(struct feed) + outputs * sizeof(struct sink));
     }
     request->feeds_count = inputs;
-    for (size_t i = 0; i < inputs; i++)
+    for (size_t i = 0; i < inputs; i++) {
         request->feeds[i].port = cr_pipeline_input(pipeline, i);
+        request->feeds[i].limits = &request->limits;
+    }
     request->sinks_count = outputs;
     for (size_t i = 0; i < outputs; i++) {
         request->sinks[i].port = cr_pipeline_output(pipeline, i);
@@ -32,10 +34,38 @@ int request_init(struct request *request, const struct cr_pipeline *pipeline, st
 int request_init_like(struct request *request, const struct request *other, struct cr_error *err)
 {
     int result = request_init(request, other->pipeline, err);
+    request->limits = other->limits;
     for (size_t i = 0; result == 0 && i < other->feeds_count; i++)
         if (other->feeds[i].value != NULL)
             request->feeds[i].value = cr_value_ref(other->feeds[i].value);
     return result;
+}
+
+int request_set_limit(struct request *request, const char *text, struct cr_error *err)
+{
+    static const char *const names[] = {"max_pixels", "max_bytes", "max_chunk", "max_scans"};
+    struct cr_image_limits *limits = &request->limits;
+    uint64_t number = 0;
+    size_t i = 0, length = strcspn(text, "=");
+    while (i < 4 && (strlen(names[i]) != length || strncmp(text, names[i], length) != 0))
+        i++;
+    if (i == 4)
+        return cr_fail(err, CR_ERR_ARGUMENT,
+                       "no limit \"%.*s\"; there are: max_pixels, max_bytes, max_chunk, max_scans",
+                       (int)length, text);
+    const char *digits = text[length] == '=' ? text + length + 1 : "";
+    const uint64_t most = i < 2 ? UINT64_MAX / 10 - 1 : UINT32_MAX;
+    size_t count = strspn(digits, "0123456789");
+    for (size_t j = 0; j < count && number <= most; j++)
+        number = 10 * number + (uint64_t)(digits[j] - '0');
+    if (number == 0 || number > most || digits[count] != '\0')
+        return cr_fail(err, CR_ERR_ARGUMENT, "%s: a whole number from 1 on is needed after \"=\"",
+                       text);
+    if (i < 2)
+        *(i == 0 ? &limits->max_pixels : &limits->max_bytes) = number;
+    else
+        *(i == 2 ? &limits->max_chunk : &limits->max_scans) = (uint32_t)number;
+    return 0;
 }
 
 void request_finish(struct request *request)

@@ -10,8 +10,9 @@
 
 struct feed {
     struct cr_pipeline_port port;
-    const char *text;       /* as the command line gave it; NULL: not there */
-    struct cr_value *value; /* NULL: not given */
+    const struct cr_image_limits *limits; /* of the request */
+    const char *text;                     /* as the command line gave it; NULL: not there */
+    struct cr_value *value;               /* NULL: not given */
 };
 
 struct sink {
@@ -24,6 +25,7 @@ struct sink {
  * pipeline and the strings that it is given. */
 struct request {
     const struct cr_pipeline *pipeline;
+    struct cr_image_limits limits; /* of pictures that are loaded */
     struct feed *feeds;
     size_t feeds_count;
     struct sink *sinks;
@@ -32,9 +34,12 @@ struct request {
 
 /* Text outputs are wanted, other outputs when they get a path. */
 int request_init(struct request *request, const struct cr_pipeline *pipeline, struct cr_error *err);
-/* The same inputs, none of the paths. */
+/* The same inputs and limits, none of the paths. */
 int request_init_like(struct request *request, const struct request *other, struct cr_error *err);
 void request_finish(struct request *request);
+
+/* Set a limit of pictures, from "max_pixels=100000000" or the like. */
+int request_set_limit(struct request *request, const char *text, struct cr_error *err);
 
 /* The input or output called `name`; NULL with a message that names the nearest and all. */
 struct feed *request_feed(struct request *request, const char *name, struct cr_error *err);

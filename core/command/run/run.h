@@ -8,7 +8,7 @@
 
 struct run_settings {
     const char *image, *prompt;
-    struct strings in, out, set;
+    struct strings in, out, set, limit;
     struct device_settings device;
     const char *plugin_path;
     const char *batch, *results;
