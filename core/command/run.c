@@ -29,6 +29,7 @@ static const struct option run_options[] = {
      "search these folders for plugins first"},
     {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
      "let stages run other programs (segment-command)"},
+    {"no-plan", OPTION_FLAG, MEMBER(no_plan), NULL, "load also what memory will not hold"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print the result as one JSON object"},
     {"profile", OPTION_FLAG, MEMBER(profile), NULL, "how long operations take, waiting for each"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "no notes, hints, warnings or progress"},
@@ -181,7 +182,10 @@ static int execute(struct run *run, struct cr_run **out, struct cr_error *err)
     cr_run_set_hooks(*out, &hooks);
     if (settings->seed.given)
         cr_run_set_seed(*out, settings->seed.value);
-    result = cr_run_execute(*out, err);
+    if (!settings->no_plan)
+        result = request_check_memory(*out, err);
+    if (result == 0)
+        result = cr_run_execute(*out, err);
     progress_clear();
     return result;
 }

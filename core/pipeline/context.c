@@ -69,6 +69,12 @@ const struct cr_value *cr_context_input(const struct cr_context *context, const 
     return cr_context_wires(context, port) == 0 ? NULL : cr_context_input_at(context, port, 0);
 }
 
+bool cr_context_is_example(const struct cr_context *context, const char *port)
+{
+    const struct cr_wires *wires = &context->node->inputs[input_port(context->node, port)];
+    return wires->count > 0 && context->run->examples[wires->sources[0]->index];
+}
+
 bool cr_context_wants(const struct cr_context *context, const char *port)
 {
     size_t at = output_port(context->node, port);

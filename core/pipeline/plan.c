@@ -45,14 +45,16 @@ static int give_examples(struct cr_run *run, const struct cr_node *node, struct 
     int result = 0;
     for (size_t i = 0; i < node->output_count && result == 0; i++) {
         const struct cr_source *output = &node->outputs[i];
-        if (run->uses[output->index] > 0)
-            result = cr_example(&run->values[output->index], output->type, items, size, err);
+        if (run->uses[output->index] == 0)
+            continue;
+        run->examples[output->index] = true;
+        result = cr_example(&run->values[output->index], output->type, items, size, err);
     }
     return result;
 }
 
-/* Inputs that nobody has set; `*examples` gets a flag for each. */
-static int fill_inputs(struct cr_run *run, bool *examples, struct cr_error *err)
+/* Inputs that nobody has set. */
+static int fill_inputs(struct cr_run *run, struct cr_error *err)
 {
     const struct cr_pipeline *pipeline = run->pipeline;
     size_t items = 1;
@@ -64,7 +66,7 @@ static int fill_inputs(struct cr_run *run, bool *examples, struct cr_error *err)
         const struct cr_source *input = &pipeline->inputs[i];
         if (run->inputs[i] != NULL || run->uses[input->index] == 0)
             continue;
-        examples[i] = true;
+        run->examples[input->index] = true;
         result = cr_example(&run->inputs[i], input->type, items, example_size(run, NULL), err);
         if (result < 0)
             cr_error_prefix(err, "%s: the input \"%s\" has to be given", pipeline->name,
@@ -134,25 +136,32 @@ static int plan_node(struct cr_run *run, struct cr_node *node, struct cr_error *
 
 /* ---- The whole ---- */
 
-static int plan_all(struct cr_run *run, bool *examples, struct cr_error *err)
+/* Everything is as it was before. */
+static void clean_up(struct cr_run *run)
 {
     const struct cr_pipeline *pipeline = run->pipeline;
+    for (size_t i = 0; i < pipeline->source_count; i++)
+        cr_value_unref(&run->values[i]);
+    for (size_t i = 0; i < pipeline->input_count; i++)
+        if (run->examples[pipeline->inputs[i].index])
+            cr_value_unref(&run->inputs[i]);
+    memset(run->examples, 0, pipeline->source_count * sizeof(*run->examples));
+    for (size_t i = 0; i < pipeline->node_count; i++)
+        cr_node_close(&pipeline->nodes[i]);
+}
+
+static int plan_all(struct cr_run *run, struct cr_error *err)
+{
     const uint64_t before = (uint64_t)cr_memory_bytes();
     cr_run_count_uses(run);
-    int result = fill_inputs(run, examples, err);
+    int result = fill_inputs(run, err);
     if (result == 0)
         result = cr_run_each(run, plan_node, err);
     for (size_t i = 0; i < run->plan_count; i++) {
         uint64_t *host = &run->plans[i].stage.host;
         *host -= before < *host ? before : *host;
     }
-    for (size_t i = 0; i < pipeline->source_count; i++)
-        cr_value_unref(&run->values[i]);
-    for (size_t i = 0; i < pipeline->input_count; i++)
-        if (examples[i])
-            cr_value_unref(&run->inputs[i]);
-    for (size_t i = 0; i < pipeline->node_count; i++)
-        cr_node_close(&pipeline->nodes[i]);
+    clean_up(run);
     return result;
 }
 
@@ -165,17 +174,13 @@ int cr_run_plan(struct cr_run *run, struct cr_error *err)
             return cr_fail(err, CR_ERR_ARGUMENT,
                            "%s: the stage \"%s\" is open; a plan comes before the first execution",
                            pipeline->name, pipeline->nodes[i].name);
-    bool *examples = cr_calloc(pipeline->input_count, sizeof(*examples));
-    if (examples == NULL)
-        return cr_fail_memory(err, pipeline->input_count);
     const struct cr_run_hooks hooks = run->hooks;
     run->hooks = (struct cr_run_hooks){.cancel = hooks.cancel};
     int result = cr_devices_begin_plan(pipeline, err);
     if (result == 0)
-        result = plan_all(run, examples, err);
+        result = plan_all(run, err);
     cr_devices_end_plan(pipeline);
     run->hooks = hooks;
-    cr_free(examples);
     if (result < 0)
         run->plan_count = 0;
     return result;

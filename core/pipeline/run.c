@@ -32,6 +32,7 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->needed = allocate(run, pipeline->node_count, sizeof(*run->needed), &failed);
     run->values = allocate(run, pipeline->source_count, sizeof(*run->values), &failed);
     run->uses = allocate(run, pipeline->source_count, sizeof(*run->uses), &failed);
+    run->examples = allocate(run, pipeline->source_count, sizeof(*run->examples), &failed);
     run->times = allocate(run, pipeline->node_count, sizeof(*run->times), &failed);
     run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
     run->figures = allocate(run, pipeline->node_count, sizeof(*run->figures), &failed);

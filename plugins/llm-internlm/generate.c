@@ -341,6 +341,19 @@ static int prepare(struct generation *g)
     return result;
 }
 
+/* For a plan: the step that takes the most, as if all tokens before it had been chosen. */
+static int run_last_step(struct generation *g)
+{
+    const int64_t beams = g->request->decoding->beams, steps = g->request->max_tokens - 1;
+    for (size_t i = 0; i < g->going; i++) {
+        struct llm_answer *answer = &g->answers[i];
+        for (int64_t at = answer->chosen * beams; at < steps * beams; at++)
+            answer->nodes[at].parent = (int32_t)(at - beams);
+        answer->chosen = steps > answer->chosen ? steps : answer->chosen;
+    }
+    return steps > 0 ? run_step(g) : 0;
+}
+
 static int run_all(struct generation *g, struct llm_result *out)
 {
     const double start = now();
@@ -353,6 +366,8 @@ static int run_all(struct generation *g, struct llm_result *out)
     if (g->request->max_tokens == 0 || result < 0)
         return result;
     g->going = g->batch->count;
+    if (g->request->plans)
+        return run_last_step(g);
     result = tell(g);
     const double decoding = now();
     for (int64_t step = 1; result == 0 && g->going > 0; step++) {

@@ -20,6 +20,7 @@ struct llm_stage {
     struct llm llm;
     struct tokenizer *tokenizer; /* NULL: not needed so far */
     struct template *template;
+    bool plans; /* this run is one of llm_plan() */
 };
 
 /* ---- Opening ---- */
@@ -342,7 +343,12 @@ static int64_t answer_limit(const struct llm_stage *stage, const struct llm_batc
     return most > 1 ? most : 1;
 }
 
-static int generate(struct llm_stage *stage, const struct llm_batch *batch, struct answers *answers,
+static bool is_prompt_example(struct cr_context *context)
+{
+    return cr_context_is_example(context, "prompt") || cr_context_is_example(context, "ids");
+}
+
+static int generate(struct llm_stage *stage, struct llm_batch *batch, struct answers *answers,
                     struct cr_context *context, struct cr_error *err)
 {
     const bool wants_tokens = answers->want_text || cr_context_wants(context, "tokens");
@@ -357,11 +363,16 @@ static int generate(struct llm_stage *stage, const struct llm_batch *batch, stru
         .seed = cr_context_seed(context),
         .want_logits = cr_context_wants(context, "logits"),
         .want_hidden = cr_context_wants(context, "hidden"),
+        .plans = stage->plans,
         .token = take_token,
         .user = answers,
     };
-    struct llm_result result;
-    int code = llm_generate(&result, &stage->llm, batch, &request, context, err);
+    struct llm_result result = {.logits = NULL};
+    int code = 0;
+    if (stage->plans && stage->context > 0 && is_prompt_example(context))
+        code = llm_batch_stretch(batch, stage->context - request.max_tokens, context, err);
+    if (code == 0)
+        code = llm_generate(&result, &stage->llm, batch, &request, context, err);
     if (code == 0 && result.logits != NULL)
         code = cr_context_output_tensor(context, "logits", result.logits, err);
     if (code == 0 && result.hidden != NULL)
@@ -440,12 +451,24 @@ static int llm_run(void *state, struct cr_context *context, struct cr_error *err
     return result;
 }
 
+/* An answer may end at any token: the longest is what counts. So is the longest prompt while the
+ * prompt is not known, where the option "context" says what that is. */
+static int llm_plan(void *state, struct cr_context *context, struct cr_error *err)
+{
+    struct llm_stage *stage = state;
+    stage->plans = true;
+    int result = llm_run(state, context, err);
+    stage->plans = false;
+    return result;
+}
+
 static const struct cr_stage_ops llm_ops = {
     .size = sizeof(struct cr_stage_ops),
     .check = llm_check,
     .open = llm_open,
     .run = llm_run,
     .close = llm_close,
+    .plan = llm_plan,
 };
 
 static const struct cr_element llm_element = {

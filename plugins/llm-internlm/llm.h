@@ -167,6 +167,10 @@ struct llm_ids {
 int llm_batch_make(struct llm_batch *batch, const struct llm *llm, const struct llm_ids *ids,
                    struct cr_context *context, struct cr_error *err) CR_MUST_CHECK;
 
+/* Make prompts of ids as long as `rows`, with token 0: for a plan. */
+int llm_batch_stretch(struct llm_batch *batch, int64_t rows, struct cr_context *context,
+                      struct cr_error *err) CR_MUST_CHECK;
+
 /* ---- Generation: generate.c ---- */
 
 /* How the next token is chosen: the most likely one, the best of several beams, or by chance. */
@@ -206,6 +210,7 @@ struct llm_request {
     const struct llm_decoding *decoding;
     uint64_t seed;                 /* of the run; the decoding's is added */
     bool want_logits, want_hidden; /* of the prompt's rows */
+    bool plans; /* memory is planned: of the steps, only that with the most tokens is made */
     /* A token of item `item` was chosen; `*stop` ends the item. With several beams tokens come when
      * the best answer is known. */
     int (*token)(void *user, size_t item, int32_t id, bool *stop, struct cr_error *err);

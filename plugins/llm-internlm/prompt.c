@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include <crayon/memory.h>
 
 #include "llm.h"
@@ -282,4 +284,37 @@ int llm_batch_make(struct llm_batch *batch, const struct llm *llm, const struct 
     result = given != NULL ? make_all_from_embeddings(batch, llm, &crayon, context, err)
                            : make_all_from_ids(batch, llm, ids, &image, context, err);
     return result < 0 ? result : check_rows(batch, &crayon, err);
+}
+
+static int stretch(struct llm_prompt *prompt, int64_t rows, struct cr_context *context,
+                   struct cr_error *err)
+{
+    const size_t before = (size_t)prompt->rows * sizeof(int32_t);
+    int32_t *ids = cr_context_scratch(context, (size_t)rows * sizeof(*ids), err);
+    int32_t *image = cr_context_scratch(context, (size_t)rows * sizeof(*image), err);
+    if (ids == NULL || image == NULL)
+        return CR_ERR_MEMORY;
+    memcpy(ids, prompt->ids, before);
+    memcpy(image, prompt->image, before);
+    for (int64_t i = prompt->rows; i < rows; i++)
+        image[i] = -1;
+    *prompt =
+        (struct llm_prompt){.rows = rows, .images = prompt->images, .ids = ids, .image = image};
+    return 0;
+}
+
+int llm_batch_stretch(struct llm_batch *batch, int64_t rows, struct cr_context *context,
+                      struct cr_error *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < batch->count && result == 0; i++)
+        if (batch->prompts[i].ids != NULL && batch->prompts[i].rows < rows)
+            result = stretch(&batch->prompts[i], rows, context, err);
+    batch->longest = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->prompts[i].rows > batch->longest)
+            batch->longest = batch->prompts[i].rows;
+    for (size_t i = 0; i < batch->count; i++)
+        batch->prompts[i].padding = batch->longest - batch->prompts[i].rows;
+    return result;
 }

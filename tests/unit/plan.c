@@ -103,6 +103,7 @@ static void equals_what_is_measured(void **state)
     (void)state;
     compare("f32", collavo("'weights': 'f32',", "'weights': 'f32',", "'weights': 'f32',"), 0);
     compare("nf4", collavo("", "", "'weights': 'nf4', 'max_tokens': 100, 'context': 200,"), 0);
+    compare("beams", collavo("", "", "'beams': 3, 'max_tokens': 20,"), 0);
     compare("released",
             collavo("'release': true,", "'release': true,", "'release': true, 'max_tokens': 9,"),
             0);

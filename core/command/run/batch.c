@@ -197,7 +197,10 @@ static int execute(struct batch *batch, struct cr_pipeline *pipeline, const stru
     cr_run_set_hooks(*done, &hooks);
     if (batch->run->settings->seed.given)
         cr_run_set_seed(*done, batch->run->settings->seed.value);
-    result = cr_run_execute(*done, err);
+    if (!batch->run->settings->no_plan)
+        result = request_check_memory(*done, err);
+    if (result == 0)
+        result = cr_run_execute(*done, err);
     if (result == 0 && stop_signal() != 0)
         result = cr_fail(err, CR_ERR_CANCELLED, "cancelled");
     return result < 0 ? result : request_save(request, *done, err);

@@ -371,3 +371,13 @@ int request_prepare(const struct request *request, struct cr_pipeline *pipeline,
         cr_run_destroy(run);
     return result;
 }
+
+int request_check_memory(struct cr_run *run, struct cr_error *err)
+{
+    struct cr_error why = CR_ERROR_INIT;
+    int result = cr_run_check_memory(run, &why);
+    if (result < 0)
+        cr_fail(err, result, "%s%s", why.message,
+                result == CR_ERR_MEMORY ? "; --no-plan tries it all the same" : "");
+    return result;
+}

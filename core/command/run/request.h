@@ -71,6 +71,9 @@ int feed_load_json(struct feed *feed, const cJSON *value, struct cr_error *err);
 int request_prepare(const struct request *request, struct cr_pipeline *pipeline,
                     struct cr_run **run, struct cr_error *err);
 
+/* Refuse a run that does not fit into memory, before anything is loaded. */
+int request_check_memory(struct cr_run *run, struct cr_error *err);
+
 /* Write the files of a run that succeeded. Nothing for sinks without a path or with "-". */
 int request_save(const struct request *request, const struct cr_run *run, struct cr_error *err);
 /* What goes to standard output for the sink "-". */

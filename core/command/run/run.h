@@ -13,7 +13,7 @@ struct run_settings {
     const char *plugin_path;
     const char *batch, *results;
     struct number seed;
-    bool json, quiet, verbose, profile, allow_command, resume;
+    bool json, quiet, verbose, profile, allow_command, resume, no_plan;
 };
 
 /* Everything that a run knows: the wishes, the loaded pipeline, the inputs and outputs. */

@@ -173,6 +173,13 @@ size_t cr_run_planned_devices(const struct cr_run *run);
 CR_API
 struct cr_device_plan cr_run_planned_device(const struct cr_run *run, size_t index);
 
+/* Does everything fit into what is free? CR_ERR_MEMORY says how much is needed, how much is free,
+ * and whether "release" or "weights" would help. Plans first; a run that computes on no device,
+ * whose stages are open already, or that cannot be planned, passes: that a model is missing, say,
+ * is for the execution to tell. (since 1.3) */
+CR_API
+int cr_run_check_memory(struct cr_run *run, struct cr_error *err) CR_MUST_CHECK;
+
 /* A wanted output after a successful cr_run_execute(), borrowed; NULL otherwise. Tensors are on the
  * host. */
 CR_API

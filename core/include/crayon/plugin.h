@@ -187,6 +187,10 @@ CR_API
 const struct cr_value *cr_context_input_at(const struct cr_context *context, const char *port,
                                            size_t index);
 
+/* In plan(): is the value an example, because the real one is not known yet? (since ABI 1.3) */
+CR_API
+bool cr_context_is_example(const struct cr_context *context, const char *port);
+
 /* Is the output wanted by anybody in this run? Others need not be computed. */
 CR_API
 bool cr_context_wants(const struct cr_context *context, const char *port);
