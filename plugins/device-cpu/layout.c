@@ -50,29 +50,51 @@ static void find_steps(const struct cr_operand *operand, int64_t steps[CR_TENSOR
     }
 }
 
-/* The offsets of row `row`, counted over all axes but the last and `across`. */
-static void find_row(const struct copy *job, int64_t row, int64_t *in, int64_t *out)
+/* A row, counted over all axes but the last and `across`, and where it starts. */
+struct place {
+    int64_t at[CR_TENSOR_MAX_RANK], in, out;
+};
+
+static void find_row(const struct copy *job, int64_t row, struct place *place)
+{
+    *place = (struct place){.in = 0};
+    for (int i = job->axes - 2; i >= 0; i--) {
+        if (i == job->across)
+            continue;
+        place->at[i] = row % job->extent[i];
+        row /= job->extent[i];
+        place->in += place->at[i] * job->in[i];
+        place->out += place->at[i] * job->out[i];
+    }
+}
+
+/* Without the divisions, which take longer than copying a short row. */
+static void next_row(const struct copy *job, struct place *place)
 {
     for (int i = job->axes - 2; i >= 0; i--) {
         if (i == job->across)
             continue;
-        int64_t at = row % job->extent[i];
-        row /= job->extent[i];
-        *in += at * job->in[i];
-        *out += at * job->out[i];
+        place->in += job->in[i];
+        place->out += job->out[i];
+        if (++place->at[i] < job->extent[i])
+            return;
+        place->in -= job->extent[i] * job->in[i];
+        place->out -= job->extent[i] * job->out[i];
+        place->at[i] = 0;
     }
 }
 
 static void copy_span(void *argument, int64_t from, int64_t to)
 {
     const struct copy *job = argument;
-    int64_t length = job->extent[job->axes - 1];
-    while (from < to) {
-        int64_t in = from % length, out = in;
-        int64_t count = length - in < to - from ? length - in : to - from;
-        find_row(job, from / length, &in, &out);
-        memcpy(job->y + (size_t)out * job->size, job->x + (size_t)in * job->size,
-               (size_t)count * job->size);
+    const int64_t length = job->extent[job->axes - 1];
+    struct place place;
+    find_row(job, from / length, &place);
+    for (int64_t first = from % length; from < to; first = 0) {
+        int64_t count = length - first < to - from ? length - first : to - from;
+        memcpy(job->y + (size_t)(place.out + first) * job->size,
+               job->x + (size_t)(place.in + first) * job->size, (size_t)count * job->size);
+        next_row(job, &place);
         from += count;
     }
 }
@@ -96,12 +118,11 @@ static void strided_span(void *argument, int64_t from, int64_t to)
 {
     const struct copy *job = argument;
     int last = job->axes - 1;
-    for (int64_t row = from; row < to; row++) {
-        int64_t in = 0, out = 0;
-        find_row(job, row, &in, &out);
-        copy_strided(job->size, job->x + (size_t)in * job->size, job->in[last],
-                     job->y + (size_t)out * job->size, job->out[last], job->extent[last]);
-    }
+    struct place place;
+    find_row(job, from, &place);
+    for (int64_t row = from; row < to; row++, next_row(job, &place))
+        copy_strided(job->size, job->x + (size_t)place.in * job->size, job->in[last],
+                     job->y + (size_t)place.out * job->size, job->out[last], job->extent[last]);
 }
 
 /* out[c * ld_out + r] = in[r * ld_in + c], at most BLOCK of each. By way of memory that lies
@@ -139,8 +160,9 @@ static void transpose_span(void *argument, int64_t from, int64_t to)
     int64_t rows = job->extent[last], columns = job->extent[across];
     for (int64_t i = from; i < to; i++) {
         int64_t c0 = i % job->blocks * BLOCK, count = columns - c0 < BLOCK ? columns - c0 : BLOCK;
-        int64_t in = c0, out = c0 * job->out[across];
-        find_row(job, i / job->blocks, &in, &out);
+        struct place place;
+        find_row(job, i / job->blocks, &place);
+        int64_t in = place.in + c0, out = place.out + c0 * job->out[across];
         for (int64_t r = 0; r < rows; r += BLOCK) {
             fetch(job, in + (r + BLOCK) * job->in[last], rows - r - BLOCK, count);
             transpose(job, job->x + (size_t)(in + r * job->in[last]) * job->size, job->in[last],
@@ -148,6 +170,27 @@ static void transpose_span(void *argument, int64_t from, int64_t to)
                       job->y + (size_t)(out + r) * job->size, job->out[across]);
         }
     }
+}
+
+/* Rows in the order in which x has them, instead of that of y, where fewer of them follow each
+ * other in it: so many streams are read or written at once, and the other side is one stream. */
+static void sort_rows(struct copy *job)
+{
+    int inner = job->axes - 2;
+    for (int i = 0; i < job->axes - 1; i++)
+        inner = job->in[i] < job->in[inner] ? i : inner;
+    if (job->axes < 3 || job->extent[inner] >= job->extent[job->axes - 2])
+        return;
+    for (int i = 1; i < job->axes - 1; i++)
+        for (int j = i; j > 0 && job->in[j - 1] < job->in[j]; j--) {
+            const int64_t axis[] = {job->extent[j], job->in[j], job->out[j]};
+            job->extent[j] = job->extent[j - 1];
+            job->in[j] = job->in[j - 1];
+            job->out[j] = job->out[j - 1];
+            job->extent[j - 1] = axis[0];
+            job->in[j - 1] = axis[1];
+            job->out[j - 1] = axis[2];
+        }
 }
 
 static void run_copy(struct cpu *cpu, struct copy *job)
@@ -169,6 +212,7 @@ static void run_copy(struct cpu *cpu, struct copy *job)
     int64_t length = job->extent[last];
     if (job->in[last] == 1 && job->out[last] == 1) {
         job->across = -1;
+        sort_rows(job);
         cpu_spans(cpu, elements, 1, copy_span, job);
     } else if (job->across >= 0 && job->out[last] == 1) {
         job->blocks = (job->extent[job->across] + BLOCK - 1) / BLOCK;
@@ -255,12 +299,12 @@ struct shift {
 
 static void fill_row(const struct shift *job, char *y, int64_t count)
 {
-    if (job->size == 1) {
-        memset(y, job->value[0], (size_t)count);
+    static const char zero[4];
+    if (job->size == 1 || memcmp(job->value, zero, job->size) == 0) {
+        memset(y, job->value[0], (size_t)count * job->size);
         return;
     }
-    for (int64_t i = 0; i < count; i++)
-        memcpy(y + (size_t)i * job->size, job->value, job->size);
+    copy_strided(job->size, job->value, 0, y, 1, count);
 }
 
 /* The row of x that row `row` of y shows; -1: none. */
