@@ -30,6 +30,16 @@ static void expect_false(struct cr_config *file, const char *pointer)
         cr_config_problem(file, pointer, "true is not supported, false would be");
 }
 
+/* Is there an object with members? One that is something else is a mistake. */
+static bool has_members(struct cr_config *file, const char *pointer)
+{
+    if (!cr_config_has(file, pointer))
+        return false;
+    if (cr_config_name(file, pointer, 0) == NULL)
+        cr_config_problem(file, pointer, "an object with members is needed");
+    return true;
+}
+
 static bool is_list(const struct cr_config *file, const char *pointer)
 {
     return cr_config_count(file, pointer) == SWIN_STAGES &&
@@ -108,7 +118,7 @@ static void read_swin(struct swin_config *swin, struct cr_config *file)
 {
     static const int64_t tiny_depths[] = {2, 2, 6, 2}, small_depths[] = {2, 2, 18, 2};
     static const int64_t heads[] = {3, 6, 12, 24};
-    const bool there = cr_config_has(file, BACKBONE);
+    const bool there = has_members(file, BACKBONE);
     expect_text(file, BACKBONE "/model_type", "swin");
     expect_text(file, BACKBONE "/hidden_act", "gelu");
     expect_false(file, BACKBONE "/use_absolute_embeddings");
@@ -147,7 +157,7 @@ static void check_head(const struct mask2former_config *config, struct cr_config
 /* transformers counts the names where there are any. */
 static int64_t read_labels(struct cr_config *file)
 {
-    const size_t names = cr_config_count(file, "/id2label");
+    const size_t names = has_members(file, "/id2label") ? cr_config_count(file, "/id2label") : 0;
     const int64_t labels = cr_config_int(file, "/num_labels", 2, 1, 65535);
     if (names > 65535)
         cr_config_problem(file, "/id2label", "%zu labels: 65535 at most", names);

@@ -60,7 +60,8 @@ int mask2former_load(struct mask2former *network, struct cr_model *model, enum c
 void mask2former_unload(struct mask2former *network);
 
 /* class_logits [B, Q, L + 1] and mask_logits [B, Q, ceil(H/4), ceil(W/4)] from pixels [B, 3, H, W],
- * normalised; new references. Large batches are taken a few pictures at a time. */
+ * normalised; new references. Large batches are taken a few pictures at a time. `context` (may be
+ * NULL) is told how far it is, and asked whether to stop. */
 int mask2former_forward(struct cr_tensor **class_logits, struct cr_tensor **mask_logits,
                         struct mask2former *network, const struct cr_tensor *pixels,
                         struct cr_context *context, struct cr_error *err) CR_MUST_CHECK;

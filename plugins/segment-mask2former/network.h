@@ -154,7 +154,7 @@ struct cr_tensor *apply_perceptron(struct cr_chain *c, const struct linear *fc1,
 
 /* How far a run is. */
 struct steps {
-    struct cr_context *context;
+    struct cr_context *context; /* NULL: nobody asks */
     int64_t done, count;
 };
 /* One more is done; a run that is cancelled fails here. */
