@@ -229,6 +229,45 @@ static void objects_grid(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
+/* Another checkpoint by one line; what is written is read again. */
+static void segment(void **state)
+{
+    (void)state;
+    if (!is_complete("segment.json"))
+        skip_because("segment-mask2former was left out by configure");
+    char set[4096];
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_panoptic *again = NULL;
+    struct cr_run *run = NULL;
+    snprintf(set, sizeof(set), "segment.model=%s", source_path("tests/golden/mask2former"));
+    const char *const sets[] = {set,
+                                "segment.input_size=[96, 128]",
+                                "segment.threshold=0.1",
+                                "segment.mask_threshold=0.1",
+                                "segment.overlap_mask_area_threshold=0",
+                                NULL};
+    struct cr_pipeline *pipeline = stage_load(shipped_path("segment.json"), sets);
+    struct cr_value *picture = load_picture(shipped_path("scene/scene.jpg"));
+    if (stage_run(&run, pipeline, "image", cr_value_ref(picture),
+                  (const char *const[]){"panoptic", "overlay", NULL}, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_overlay(run, picture);
+    const struct cr_panoptic *map = cr_value_panoptic(cr_run_output(run, "panoptic"), 0);
+    const struct cr_coco_query query = {.image_id = -1, .size = cr_panoptic_size(map)};
+    assert_int_equal(query.size.width, cr_image_size(cr_value_image(picture, 0)).width);
+    assert_true(cr_panoptic_count(map) > 0);
+    assert_int_equal(cr_coco_save(map, "scene.jpg", scratch("map.png"), NULL, &err), 0);
+    assert_int_equal(cr_coco_load(&again, scratch("map.json"), test_folder(), &query, NULL, &err),
+                     0);
+    assert_int_equal(cr_panoptic_count(again), cr_panoptic_count(map));
+    for (size_t i = 0; i < cr_panoptic_count(map); i++)
+        assert_int_equal(cr_panoptic_segment(again, i)->label, cr_panoptic_segment(map, i)->label);
+    cr_panoptic_unref(&again);
+    cr_run_destroy(&run);
+    cr_value_unref(&picture);
+    cr_pipeline_destroy(&pipeline);
+}
+
 static void copy(const char *name, const char *folder)
 {
     char path[256];
@@ -299,6 +338,7 @@ int main(void)
         cmocka_unit_test(objects),
         cmocka_unit_test(scene),
         cmocka_unit_test(objects_grid),
+        cmocka_unit_test(segment),
         cmocka_unit_test(schema),
         cmocka_unit_test(installed_elsewhere),
         cmocka_unit_test(other_annotations),
