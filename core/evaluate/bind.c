@@ -155,7 +155,7 @@ static void report_unanswered(struct binding *b, const struct cr_port *port)
     }
     list_ports(&outputs, pipeline, cr_pipeline_output, cr_pipeline_outputs(pipeline));
     cr_report_add(b->report, CR_SEVERITY_ERROR, cr_pipeline_name(pipeline), "",
-                  "has neither an output \"%s\" nor just one that is %s, which the task %s takes; "
+                  "has no output \"%s\", nor a single one that is %s, for the task %s; "
                   "its outputs: %s. 'outputs.%s=STAGE.PORT' would set one",
                   port->name, cr_type_words(port->type), b->task->element->name,
                   outputs.data != NULL ? outputs.data : "none", port->name);

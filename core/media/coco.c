@@ -49,51 +49,49 @@ static int usual_folders(char *folders[USUAL_FOLDERS], const char *json, struct 
     return 0;
 }
 
-static int find_png(char **path, const char *json, const struct cr_coco_annotation *annotation,
+static int find_png(char **path, const char *json, const char *name, struct cr_coco_place place,
                     struct cr_error *err)
 {
     char *folders[USUAL_FOLDERS] = {NULL};
     int result = usual_folders(folders, json, err);
     for (int i = 0; i < USUAL_FOLDERS && result == 0 && *path == NULL; i++) {
-        char *candidate = cr_path_join(folders[i], annotation->file_name.data);
+        char *candidate = cr_path_join(folders[i], name);
         if (candidate == NULL)
-            result = cr_fail_memory(err, annotation->file_name.size);
+            result = cr_fail_memory(err, strlen(name));
         else if (exists(candidate))
             *path = candidate;
         else
             cr_free(candidate);
     }
     if (result == 0 && *path == NULL)
-        result =
-            cr_fail(err, CR_ERR_NOT_FOUND,
-                    "%s:%lld:%lld: the annotation's picture \"%s\" is in none of the folders "
-                    "%s, %s, %s; say where it lies",
-                    json, (long long)annotation->place.line, (long long)annotation->place.column,
-                    annotation->file_name.data, folders[0], folders[1], folders[2]);
+        result = cr_fail(err, CR_ERR_NOT_FOUND,
+                         "%s:%lld:%lld: the annotation's picture \"%s\" is in none of the folders "
+                         "%s, %s, %s; say where it lies",
+                         json, (long long)place.line, (long long)place.column, name, folders[0],
+                         folders[1], folders[2]);
     for (int i = 0; i < USUAL_FOLDERS; i++)
         cr_free(folders[i]);
     return result;
 }
 
-static int locate_png(char **path, const char *json, const char *png_dir,
-                      const struct cr_coco_annotation *annotation, struct cr_error *err)
+static int locate_png(char **path, const char *json, const char *png_dir, const char *name,
+                      struct cr_coco_place place, struct cr_error *err)
 {
     *path = NULL;
-    if (!stays_inside(annotation->file_name.data))
+    if (!stays_inside(name))
         return cr_fail(err, CR_ERR_FORMAT,
                        "%s:%lld:%lld: the annotation's \"file_name\" is \"%s\", which leads out of "
                        "the dataset's folder",
-                       json, (long long)annotation->place.line, (long long)annotation->place.column,
-                       annotation->file_name.data);
+                       json, (long long)place.line, (long long)place.column, name);
     if (png_dir == NULL)
-        return find_png(path, json, annotation, err);
-    if ((*path = cr_path_join(png_dir, annotation->file_name.data)) == NULL)
-        return cr_fail_memory(err, strlen(png_dir) + annotation->file_name.size);
+        return find_png(path, json, name, place, err);
+    if ((*path = cr_path_join(png_dir, name)) == NULL)
+        return cr_fail_memory(err, strlen(png_dir) + strlen(name));
     if (exists(*path))
         return 0;
     return cr_fail(err, CR_ERR_NOT_FOUND,
                    "%s: there is no such file; the annotation at %s:%lld:%lld names it", *path,
-                   json, (long long)annotation->place.line, (long long)annotation->place.column);
+                   json, (long long)place.line, (long long)place.column);
 }
 
 static int load_png(struct cr_image **out, const char *path, struct cr_size size,
@@ -121,6 +119,18 @@ static int load_png(struct cr_image **out, const char *path, struct cr_size size
                    "%s: the annotation measures %d x %d pixels, the photograph %d x %d; they do "
                    "not belong together",
                    path, found.width, found.height, size.width, size.height);
+}
+
+int cr_coco_colors(struct cr_image **out, const char *json, const char *png_dir, const char *name,
+                   struct cr_coco_place place, struct cr_size size, struct cr_error *err)
+{
+    char *path = NULL;
+    *out = NULL;
+    int result = locate_png(&path, json, png_dir, name, place, err);
+    if (result == 0)
+        result = load_png(out, path, size, err);
+    cr_free(path);
+    return result;
 }
 
 /* ---- Colours to ids ---- */
@@ -225,17 +235,14 @@ int cr_coco_load(struct cr_panoptic **out, const char *json, const char *png_dir
     *out = NULL;
     struct cr_coco_found found = {.count = 0};
     struct cr_image *image = NULL;
-    char *path = NULL;
     struct cr_size size = query != NULL ? query->size : (struct cr_size){0, 0};
     int result = cr_coco_scan(&found, json, query, err);
     if (result == 0)
-        result = locate_png(&path, json, png_dir, &found.annotation, err);
-    if (result == 0)
-        result = load_png(&image, path, size, err);
+        result = cr_coco_colors(&image, json, png_dir, found.annotation.file_name.data,
+                                found.annotation.place, size, err);
     if (result == 0)
         result = build(out, image, &found, unlisted, err);
     cr_image_unref(&image);
-    cr_free(path);
     cr_coco_found_finish(&found);
     return result;
 }

@@ -48,6 +48,21 @@ int cr_coco_scan(struct cr_coco_found *found, const char *json, const struct cr_
                  struct cr_error *err);
 void cr_coco_found_finish(struct cr_coco_found *found);
 
+/* Who wants everything in a file. Called in its order; the texts are valid during the call. */
+struct cr_coco_visitor {
+    void *user;
+    int (*image)(void *user, int64_t id, const char *file_name, struct cr_error *err);
+    int (*annotation)(void *user, const struct cr_coco_annotation *annotation,
+                      struct cr_error *err);
+    int (*category)(void *user, const struct cr_coco_class *category, struct cr_error *err);
+};
+int cr_coco_visit(const char *json, const struct cr_coco_visitor *visitor, struct cr_error *err);
+
+/* Read the PNG called `name` that the annotation at `place` names, as colours; its `size` may be
+ * {0, 0}: any. */
+int cr_coco_colors(struct cr_image **out, const char *json, const char *png_dir, const char *name,
+                   struct cr_coco_place place, struct cr_size size, struct cr_error *err);
+
 /* The label of a category id in this file. */
 int32_t cr_coco_found_label(const struct cr_coco_found *found, int64_t category_id);
 

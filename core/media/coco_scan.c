@@ -15,7 +15,8 @@
 
 struct scan {
     const char *path;
-    struct cr_coco_found *found;
+    struct cr_coco_found *found;           /* where the wanted annotation goes */
+    const struct cr_coco_visitor *visitor; /* or who wants all of them */
     struct cr_json_reader *reader;
     char *stem; /* of the file name asked for, or NULL */
 
@@ -96,6 +97,17 @@ static int read_integer(struct scan *scan, const struct cr_json_token *token, co
                         "\"%s\" is %.17g, a whole number from %.0f to %.0f is needed", name,
                         token->number, lowest, highest);
     return complain(scan, token, problem, err, "\"%s\" is not a number", name);
+}
+
+/* Exchange `*value` for the string of the token. */
+static int read_string(struct scan *scan, const struct cr_json_token *token, const char *name,
+                       char **value, struct cr_error *problem, struct cr_error *err)
+{
+    if (token->type != CR_JSON_STRING)
+        return complain(scan, token, problem, err, "\"%s\" is not a string", name);
+    cr_free(*value);
+    *value = cr_strdup(token->text);
+    return *value != NULL ? 0 : cr_fail_memory(err, token->size + 1);
 }
 
 static struct cr_coco_place place_of(const struct cr_json_token *token)
@@ -190,6 +202,33 @@ static int read_image(struct scan *scan, const struct cr_json_token *start, stru
     return 0;
 }
 
+static int visit_image(struct scan *scan, const struct cr_json_token *start, struct cr_error *err)
+{
+    static const char *const members[] = {"id", "file_name", NULL};
+    struct cr_error problem = CR_ERROR_INIT;
+    struct cr_json_token token;
+    char *name = NULL;
+    int64_t id = -1;
+    int member, result;
+    while ((result = next_member(scan, members, &member, &token, err)) > 0) {
+        if (member == 0)
+            result = read_integer(scan, &token, "id", 0, MAX_INTEGER, &id, &problem, err);
+        else
+            result = read_string(scan, &token, "file_name", &name, &problem, err);
+        if (result < 0)
+            break;
+    }
+    if (result == 0 && problem.code != 0)
+        result = pass_on(&problem, err);
+    else if (result == 0 && (id < 0 || name == NULL))
+        result = fail_at(scan, place_of(start), err, "the image has no \"%s\"",
+                         id < 0 ? "id" : "file_name");
+    else if (result == 0)
+        result = scan->visitor->image(scan->visitor->user, id, name, err);
+    cr_free(name);
+    return result;
+}
+
 static int read_images(struct scan *scan, const struct cr_json_token *start, struct cr_error *err)
 {
     if (start->type != CR_JSON_ARRAY)
@@ -201,8 +240,9 @@ static int read_images(struct scan *scan, const struct cr_json_token *start, str
         scan->images++;
         if (token.type != CR_JSON_OBJECT)
             return cr_json_fail(scan->reader, err, "an image is an object, not this");
-        result = scan->stem != NULL ? read_image(scan, &token, err)
-                                    : cr_json_skip(scan->reader, &token, err);
+        result = scan->visitor != NULL ? visit_image(scan, &token, err)
+                 : scan->stem != NULL  ? read_image(scan, &token, err)
+                                       : cr_json_skip(scan->reader, &token, err);
         if (result < 0)
             return result;
     }
@@ -324,6 +364,43 @@ static int keep_current(struct scan *scan, struct cr_error *err)
     return 0;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const struct cr_coco_segment *const *first = a, *const *second = b;
+    if ((*first)->id != (*second)->id)
+        return (*first)->id < (*second)->id ? -1 : 1;
+    return *first < *second ? -1 : 1;
+}
+
+static int check_duplicates(const struct scan *scan, const struct cr_coco_annotation *annotation,
+                            struct cr_error *err)
+{
+    const struct cr_coco_segment **sorted = cr_calloc(annotation->count, sizeof(*sorted));
+    if (sorted == NULL)
+        return cr_fail_memory(err, annotation->count * sizeof(*sorted));
+    for (size_t i = 0; i < annotation->count; i++)
+        sorted[i] = &annotation->segments[i];
+    qsort(sorted, annotation->count, sizeof(*sorted), by_id);
+    int result = 0;
+    for (size_t i = 1; i < annotation->count && result == 0; i++)
+        if (sorted[i]->id == sorted[i - 1]->id)
+            result = fail_at(scan, sorted[i]->place, err,
+                             "a second segment with the id %lld; the first is at %lld:%lld",
+                             (long long)sorted[i]->id, (long long)sorted[i - 1]->place.line,
+                             (long long)sorted[i - 1]->place.column);
+    cr_free(sorted);
+    return result;
+}
+
+static int visit_current(struct scan *scan, struct cr_error *err)
+{
+    const struct cr_coco_annotation *current = &scan->current;
+    if (current->problem.code != 0)
+        return pass_on(&current->problem, err);
+    int result = check_duplicates(scan, current, err);
+    return result == 0 ? scan->visitor->annotation(scan->visitor->user, current, err) : result;
+}
+
 static int read_annotation(struct scan *scan, const struct cr_json_token *start,
                            struct cr_error *err)
 {
@@ -366,7 +443,7 @@ static int read_annotation(struct scan *scan, const struct cr_json_token *start,
     if (current->problem.code == 0 && missing != NULL)
         fail_at(scan, current->place, &current->problem,
                 "the annotation has no \"%s\"; one of a panoptic dataset is needed", missing);
-    return keep_current(scan, err);
+    return scan->visitor != NULL ? visit_current(scan, err) : keep_current(scan, err);
 }
 
 static int read_annotations(struct scan *scan, const struct cr_json_token *start,
@@ -424,27 +501,53 @@ static int declare(struct scan *scan, int64_t category_id, int32_t label, struct
     return 0;
 }
 
+/* 0, 1, or -1: not said in a way that could be understood. */
+static int read_thing(struct scan *scan, const struct cr_json_token *token, int *thing,
+                      struct cr_error *err)
+{
+    if (token->type == CR_JSON_TRUE || token->type == CR_JSON_FALSE)
+        *thing = token->type == CR_JSON_TRUE;
+    else if (token->type == CR_JSON_NUMBER && (token->number == 0 || token->number == 1))
+        *thing = token->number == 1;
+    else
+        *thing = -1;
+    return cr_json_skip(scan->reader, token, err);
+}
+
+static int take_category(struct scan *scan, int64_t id, const char *name, int thing,
+                         struct cr_error *err)
+{
+    int32_t label = label_of(id, name);
+    if (scan->visitor == NULL)
+        return declare(scan, id, label, err);
+    const struct cr_category *known = cr_coco_category(label);
+    const struct cr_coco_class category = {
+        .category_id = id,
+        .name = name,
+        .label = label,
+        .thing = thing >= 0 ? thing == 1 : known != NULL && known->thing,
+    };
+    return scan->visitor->category(scan->visitor->user, &category, err);
+}
+
 /* The id may come after the name: both ways of finding a label are tried while the name is there.
  */
 static int read_category(struct scan *scan, const struct cr_json_token *start, struct cr_error *err)
 {
-    static const char *const members[] = {"id", "name", NULL};
+    static const char *const members[] = {"id", "name", "isthing", NULL};
     struct cr_coco_place place = place_of(start);
     struct cr_error problem = CR_ERROR_INIT;
     struct cr_json_token token;
     char *name = NULL;
     int64_t id = -1;
-    int member, result;
+    int member, result, thing = -1;
     while ((result = next_member(scan, members, &member, &token, err)) > 0) {
-        if (member == 0) {
+        if (member == 0)
             result = read_integer(scan, &token, "id", 0, MAX_INTEGER, &id, &problem, err);
-        } else if (token.type != CR_JSON_STRING) {
-            result = complain(scan, &token, &problem, err, "\"name\" is not a string");
-        } else {
-            cr_free(name);
-            if ((name = cr_strdup(token.text)) == NULL)
-                result = cr_fail_memory(err, token.size + 1);
-        }
+        else if (member == 1)
+            result = read_string(scan, &token, "name", &name, &problem, err);
+        else
+            result = read_thing(scan, &token, &thing, err);
         if (result < 0)
             break;
     }
@@ -453,7 +556,7 @@ static int read_category(struct scan *scan, const struct cr_json_token *start, s
     else if (result == 0 && (id < 0 || name == NULL))
         result = fail_at(scan, place, err, "the category has no \"%s\"", id < 0 ? "id" : "name");
     else if (result == 0)
-        result = declare(scan, id, label_of(id, name), err);
+        result = take_category(scan, id, name, thing, err);
     cr_free(name);
     return result;
 }
@@ -558,34 +661,6 @@ int32_t cr_coco_found_label(const struct cr_coco_found *found, int64_t category_
     return cr_coco_label(category_id);
 }
 
-static int by_id(const void *a, const void *b)
-{
-    const struct cr_coco_segment *const *first = a, *const *second = b;
-    if ((*first)->id != (*second)->id)
-        return (*first)->id < (*second)->id ? -1 : 1;
-    return *first < *second ? -1 : 1;
-}
-
-static int check_duplicates(const struct scan *scan, struct cr_error *err)
-{
-    const struct cr_coco_annotation *annotation = &scan->found->annotation;
-    const struct cr_coco_segment **sorted = cr_calloc(annotation->count, sizeof(*sorted));
-    if (sorted == NULL)
-        return cr_fail_memory(err, annotation->count * sizeof(*sorted));
-    for (size_t i = 0; i < annotation->count; i++)
-        sorted[i] = &annotation->segments[i];
-    qsort(sorted, annotation->count, sizeof(*sorted), by_id);
-    int result = 0;
-    for (size_t i = 1; i < annotation->count && result == 0; i++)
-        if (sorted[i]->id == sorted[i - 1]->id)
-            result = fail_at(scan, sorted[i]->place, err,
-                             "a second segment with the id %lld; the first is at %lld:%lld",
-                             (long long)sorted[i]->id, (long long)sorted[i - 1]->place.line,
-                             (long long)sorted[i - 1]->place.column);
-    cr_free(sorted);
-    return result;
-}
-
 static int run(struct scan *scan, struct cr_error *err)
 {
     int result = read_file(scan, err);
@@ -599,7 +674,7 @@ static int run(struct scan *scan, struct cr_error *err)
         return report(scan, err);
     if (scan->found->annotation.problem.code != 0)
         return pass_on(&scan->found->annotation.problem, err);
-    return check_duplicates(scan, err);
+    return check_duplicates(scan, &scan->found->annotation, err);
 }
 
 int cr_coco_scan(struct cr_coco_found *found, const char *json, const struct cr_coco_query *query,
@@ -617,5 +692,15 @@ int cr_coco_scan(struct cr_coco_found *found, const char *json, const struct cr_
     int result = run(&scan, err);
     annotation_finish(&scan.current);
     cr_free(scan.stem);
+    return result;
+}
+
+int cr_coco_visit(const char *json, const struct cr_coco_visitor *visitor, struct cr_error *err)
+{
+    struct scan scan = {.path = json, .visitor = visitor};
+    int result = read_file(&scan, err);
+    if (result == 0 && !scan.annotations_seen)
+        result = report(&scan, err);
+    annotation_finish(&scan.current);
     return result;
 }

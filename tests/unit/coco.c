@@ -573,6 +573,117 @@ static void test_save_nothing(void **unused)
     cr_panoptic_unref(&map);
 }
 
+/* ---- Whole data sets ---- */
+
+#define CATEGORIES                                                                                 \
+    "\"categories\": [{\"id\": 19, \"name\": \"horse\"}, {\"isthing\": 0, \"name\": \"gate\", "    \
+    "\"id\": 193}, {\"id\": 1, \"name\": \"person\", \"isthing\": 0}]"
+
+static void check_set(const struct cr_coco *set)
+{
+    static const struct cr_coco_class classes[] = {
+        {19, "horse", 17, true}, {193, "gate", CR_LABEL_UNKNOWN, false}, {1, "person", 0, false}};
+    assert_int_equal(cr_coco_classes(set), COUNT(classes));
+    for (size_t i = 0; i < COUNT(classes); i++) {
+        struct cr_coco_class class = cr_coco_class(set, i);
+        assert_int_equal(class.category_id, classes[i].category_id);
+        assert_string_equal(class.name, classes[i].name);
+        assert_int_equal(class.label, classes[i].label);
+        assert_int_equal(class.thing, classes[i].thing);
+    }
+    assert_int_equal(cr_coco_count(set), 2);
+    struct cr_coco_entry horse = cr_coco_entry(set, 0);
+    assert_int_equal(horse.image_id, 5);
+    assert_string_equal(horse.image, "train/horse.jpg");
+    assert_string_equal(horse.png, "horse.png");
+    assert_int_equal(cr_coco_find(set, 6), 1);
+    assert_int_equal(cr_coco_find(set, 5), 0);
+    assert_int_equal(cr_coco_find(set, 4), 2);
+    assert_int_equal(cr_coco_find(set, 7), 2);
+}
+
+/* The map is as the file has it: colours, categories, pixels of segments that are not listed. */
+static void check_set_map(const struct cr_coco *set)
+{
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_panoptic *map;
+    assert_int_equal(cr_coco_map(&map, set, 0, &err), 0);
+    assert_int_equal(cr_panoptic_count(map), 4);
+    const struct cr_segment *gate = cr_panoptic_segment(map, 0);
+    const struct cr_segment *person = cr_panoptic_segment(map, 2);
+    assert_true(gate->id == 300 && gate->category_id == 193 && gate->label == CR_LABEL_UNKNOWN);
+    assert_true(person->id == 16777215 && person->crowd && person->label == 0);
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++)
+        assert_int_equal(cr_panoptic_ids(map)[i], colors[i]);
+    cr_panoptic_unref(&map);
+}
+
+static void test_sets(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {"{" IMAGES ", " ANNOTATIONS ", " CATEGORIES "}",
+                                        "{" CATEGORIES ", " ANNOTATIONS ", " IMAGES "}"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_coco *set;
+        if (cr_coco_open(&set, write_dataset(texts[i]), NULL, &err) < 0)
+            fail_msg("%s", err.message);
+        check_set(set);
+        check_set_map(set);
+        cr_coco_close(&set);
+    }
+}
+
+static void test_broken_sets(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"{" IMAGES "}", "has no \"annotations\"; a COCO panoptic dataset is needed"},
+        {"{\"annotations\": [" HORSE ",\n" HORSE "]}", "2:1: a second annotation of image 5"},
+        {"{\"annotations\": [{\"image_id\": 5, \"segments_info\": []}]}",
+         "1:18: the annotation has no \"file_name\"; one of a panoptic dataset is needed"},
+        {"{\"annotations\": [{\"image_id\": 5, \"file_name\": \"a\", \"segments_info\": [{\"id\": "
+         "1, "
+         "\"category_id\": 1},\n{\"id\": 1, \"category_id\": 2}]}]}",
+         "2:1: a second segment with the id 1; the first is at 1:70"},
+        {"{\"images\": [{\"id\": 3}], \"annotations\": []}",
+         "1:13: the image has no \"file_name\""},
+        {"{\"images\": [{\"id\": 3, \"file_name\": 4}], \"annotations\": []}",
+         "1:36: \"file_name\" is not a string"},
+        {"{\"annotations\": [], \"categories\": [{\"id\": 1, \"name\": \"a\"}, {\"id\": 1, "
+         "\"name\": "
+         "\"b\"}]}",
+         "a second category with the id 1"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_coco *set;
+        const char *path = write_dataset(cases[i].text);
+        assert_int_equal(cr_coco_open(&set, path, NULL, &err), CR_ERR_FORMAT);
+        assert_null(set);
+        assert_int_equal(strncmp(err.message, path, strlen(path)), 0);
+        assert_text(cases[i].text,
+                    strchr(err.message + strlen(path), ':') + 1 +
+                        (err.message[strlen(path) + 1] == ' '),
+                    cases[i].message);
+    }
+}
+
+static int open_set_once(void *user, struct cr_error *err)
+{
+    struct cr_coco *set;
+    struct cr_panoptic *map = NULL;
+    int result = cr_coco_open(&set, user, NULL, err);
+    if (result == 0)
+        result = cr_coco_map(&map, set, 0, err);
+    assert_int_equal(result == 0, map != NULL);
+    cr_panoptic_unref(&map);
+    cr_coco_close(&set);
+    return result;
+}
+
 /* ---- Faults ---- */
 
 static int load_once(void *user, struct cr_error *err)
@@ -597,6 +708,8 @@ static void test_faults(void **unused)
     assert_true(sweep_faults(CR_FAULT_ALLOC, ENOMEM, load_once, NULL, path) > 20);
     assert_true(sweep_faults(CR_FAULT_OPEN, EACCES, load_once, NULL, path) >= 3);
     assert_true(sweep_faults(CR_FAULT_READ, EIO, load_once, NULL, path) >= 3);
+    assert_true(sweep_faults(CR_FAULT_ALLOC, ENOMEM, open_set_once, NULL, path) > 20);
+    assert_true(sweep_faults(CR_FAULT_READ, EIO, open_set_once, NULL, path) >= 2);
     struct cr_panoptic *map = make_map();
     assert_true(sweep_faults(CR_FAULT_ALLOC, ENOMEM, save_once, NULL, map) > 8);
     size_t files = count_files(test_folder());
@@ -659,7 +772,8 @@ int main(void)
         cmocka_unit_test(test_size),         cmocka_unit_test(test_unlisted),
         cmocka_unit_test(test_broken_files), cmocka_unit_test(test_other_annotations),
         cmocka_unit_test(test_too_many),     cmocka_unit_test(test_save),
-        cmocka_unit_test(test_save_nothing), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_save_nothing), cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_broken_sets),  cmocka_unit_test(test_faults),
         cmocka_unit_test(test_sample),
     };
     return cmocka_run_group_tests_name("coco", tests, NULL, NULL);

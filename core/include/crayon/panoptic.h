@@ -52,7 +52,9 @@ struct cr_segment {
     float score;         /* 0..1; 1 for annotations */
     bool crowd;          /* a group annotated as one */
     int64_t original_id; /* the id in the file it came from, else `id` */
-    int64_t reserved[4]; /* 0 */
+    int64_t category_id; /* of a map from a whole data set: as the file has it; else 0 (since ABI
+                            1.3) */
+    int64_t reserved[3]; /* 0 */
 };
 
 /* All background, no segment. Sides as for pictures. */
@@ -114,6 +116,48 @@ CR_API
 int cr_coco_load(struct cr_panoptic **out, const char *json, const char *png_dir,
                  const struct cr_coco_query *query, size_t *unlisted,
                  struct cr_error *err) CR_MUST_CHECK;
+
+/* A whole data set (since ABI 1.3): what its file lists, without its text; some tens of bytes for
+ * each segment. Several threads may read from it at once. */
+struct cr_coco;
+
+/* Read a data set; `json` and `png_dir` as above. */
+CR_API
+int cr_coco_open(struct cr_coco **out, const char *json, const char *png_dir,
+                 struct cr_error *err) CR_MUST_CHECK;
+CR_API
+void cr_coco_close(struct cr_coco **coco);
+
+/* The annotations, in the order of the file; the one of an image, or cr_coco_count(). */
+struct cr_coco_entry {
+    int64_t image_id;
+    const char *image; /* the photograph's file name; NULL: the file does not list the image */
+    const char *png;   /* of the map; as written */
+};
+CR_API
+size_t cr_coco_count(const struct cr_coco *coco);
+CR_API
+struct cr_coco_entry cr_coco_entry(const struct cr_coco *coco, size_t index);
+CR_API
+size_t cr_coco_find(const struct cr_coco *coco, int64_t image_id);
+
+/* The categories that the file declares. */
+struct cr_coco_class {
+    int64_t category_id;
+    const char *name;
+    int32_t label; /* CR_LABEL_UNKNOWN: none of COCO's */
+    bool thing;    /* where the file does not say: as COCO has it, else false */
+};
+CR_API
+size_t cr_coco_classes(const struct cr_coco *coco);
+CR_API
+struct cr_coco_class cr_coco_class(const struct cr_coco *coco, size_t index);
+
+/* Read the map of annotation `index` as it is: ids are the colours of the PNG, those that are not
+ * listed too, and segments have their category_id. */
+CR_API
+int cr_coco_map(struct cr_panoptic **out, const struct cr_coco *coco, size_t index,
+                struct cr_error *err) CR_MUST_CHECK;
 
 /* Write a map as COCO panoptic files that the official tools read: `png`, and `json` (NULL: the
  * PNG's name with .json) with the one image. Segments are numbered 1..n; those without a pixel,
