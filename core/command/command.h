@@ -59,6 +59,7 @@ extern const struct command command_plugins;
 extern const struct command command_devices;
 extern const struct command command_eval;
 extern const struct command command_bench;
+extern const struct command command_completion;
 extern const struct command command_quantize;
 extern const struct command command_tokenize;
 extern const struct command command_verify;

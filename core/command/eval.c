@@ -15,7 +15,7 @@ struct eval_settings {
     struct number limit;
     struct device_settings device;
     const char *plugin_path;
-    bool json, quiet;
+    bool json, quiet, allow_command;
 };
 
 #define MEMBER(name) offsetof(struct eval_settings, name)
@@ -30,6 +30,8 @@ static const struct option eval_options[] = {
     {"threads", OPTION_NUMBER, MEMBER(device.threads), "N", "of the CPU; default: one a processor"},
     {"plugin-path", OPTION_TEXT, MEMBER(plugin_path), "DIRS",
      "search these folders for plugins first"},
+    {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
+     "let stages run other programs (segment-command)"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print everything as one JSON object"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "no notes, hints, warnings or progress"},
     {NULL, OPTION_FLAG, 0, NULL, NULL},
@@ -306,6 +308,7 @@ static int run_eval(const void *settings_, const struct strings *operands)
     const struct eval_settings *settings = settings_;
     struct evaluation e = {.settings = settings,
                            .task = operands->items[0],
+                           .session = {.allow = settings->allow_command ? CR_ALLOW_COMMAND : 0},
                            .log = message_log(settings->quiet ? CR_LOG_ERROR : CR_LOG_WARNING),
                            .failures = CR_TEXT_INIT};
     struct cr_error err = CR_ERROR_INIT;

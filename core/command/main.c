@@ -8,17 +8,10 @@
 #include "command/common.h"
 #include "command/options.h"
 
-const struct command *const commands[] = {&command_run,
-                                          &command_check,
-                                          &command_graph,
-                                          &command_plugins,
-                                          &command_devices,
-                                          &command_verify,
-                                          &command_eval,
-                                          &command_bench,
-                                          &command_quantize,
-                                          &command_tokenize,
-                                          NULL};
+const struct command *const commands[] = {&command_run,      &command_check,      &command_graph,
+                                          &command_plugins,  &command_devices,    &command_verify,
+                                          &command_eval,     &command_bench,      &command_quantize,
+                                          &command_tokenize, &command_completion, NULL};
 
 /* A stream that the caller closed must not become the number of a file that is opened later, or
  * results would be written into it. Here it stays a stream that cannot be used. */

@@ -19,7 +19,7 @@ crayon --help
 sed -n 's/^  \(--[a-z-]*\).*/\1/p' "$out" | sort >program
 sed -n 's/^\.It Fl -\([a-z-]*\).*/--\1/p' "$top_srcdir/man/crayon.1" | sort >page
 ok "crayon(1) has the program's options" cmp -s program page
-for command in run check graph plugins devices verify bench quantize tokenize; do
+for command in run check graph plugins devices verify bench quantize tokenize completion; do
     crayon $command --help
     sed -n 's/^  \(--[a-z-]*\).*/\1/p' "$out" | sort >program
     sed -n 's/^\.It Fl -\([a-z-]*\).*/--\1/p' "$top_srcdir/man/crayon-$command.1" | sort >page
