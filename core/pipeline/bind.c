@@ -6,6 +6,7 @@
 #include "pipeline/options.h"
 #include "plugin/devices.h"
 #include "plugin/options.h"
+#include "plugin/registry.h"
 
 /* ---- Declaring ---- */
 
@@ -154,6 +155,13 @@ static void unknown_plugin(struct cr_checker *checker, const struct cr_node *nod
     }
     struct cr_hint hint;
     const struct cr_registry *registry = checker->pipeline->registry;
+    const char *refusal =
+        cr_registry_refusal(registry, "", use->valuestring, strlen(use->valuestring));
+    if (refusal != NULL) {
+        cr_problem(checker, place, "the plugin \"%s\" was not loaded: %s", use->valuestring,
+                   refusal);
+        return;
+    }
     cr_hint_init(&hint, use->valuestring, "plugins");
     for (size_t i = 0; i < cr_registry_elements(registry); i++)
         if (cr_registry_element(registry, i)->kind == CR_ELEMENT_STAGE)

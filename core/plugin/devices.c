@@ -8,6 +8,7 @@
 
 #include "plugin/check.h"
 #include "plugin/devices.h"
+#include "plugin/registry.h"
 #include "tensor/device.h"
 
 #define PREFIX "device-"
@@ -81,6 +82,11 @@ static const struct cr_element *find_element(const struct cr_registry *registry,
 
 static int fail_unknown(const struct cr_registry *registry, const char *name, struct cr_error *err)
 {
+    const size_t length = strcspn(name, ":");
+    const char *refusal = cr_registry_refusal(registry, PREFIX, name, length);
+    if (refusal != NULL)
+        return cr_fail(err, CR_ERR_NOT_FOUND, "no device \"%s\": the plugin " PREFIX "%.*s: %s",
+                       name, (int)length, name, refusal);
     struct cr_text known = CR_TEXT_INIT;
     for (size_t i = 0; i < cr_registry_elements(registry); i++) {
         const struct cr_element *element = cr_registry_element(registry, i);

@@ -359,6 +359,19 @@ struct cr_plugin_info cr_registry_get(const struct cr_registry *registry, size_t
     };
 }
 
+const char *cr_registry_refusal(const struct cr_registry *registry, const char *prefix,
+                                const char *name, size_t length)
+{
+    const size_t before = strlen(prefix);
+    for (size_t i = 0; i < registry->file_count; i++) {
+        const struct file *file = registry->files[i];
+        if (file->reason != NULL && !file->shadowed && strncmp(file->name, prefix, before) == 0 &&
+            strncmp(file->name + before, name, length) == 0 && file->name[before + length] == '\0')
+            return file->reason;
+    }
+    return NULL;
+}
+
 size_t cr_registry_paths(const struct cr_registry *registry)
 {
     return registry->search.count;

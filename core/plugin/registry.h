@@ -11,6 +11,11 @@
 int cr_registry_add_static(struct cr_registry *registry, const struct cr_plugin *plugin,
                            struct cr_error *err);
 
+/* Why the plugin whose file is called `prefix` and `length` bytes of `name` is there and was not
+ * loaded; NULL when there is none, or another of that name was. */
+const char *cr_registry_refusal(const struct cr_registry *registry, const char *prefix,
+                                const char *name, size_t length);
+
 /* Does the user allow what `permission` says? */
 bool cr_registry_allows(const struct cr_registry *registry, enum cr_permission permission);
 

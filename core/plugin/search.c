@@ -160,9 +160,12 @@ static int list(const char *path, const char *suffix, struct names *names, struc
         return 0;
     }
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(stream)) != NULL;)
+    struct dirent *entry;
+    while (result == 0 && (entry = cr_io_readdir(stream)) != NULL)
         if (entry->d_name[0] != '.' && ends_with(entry->d_name, suffix))
             result = names_add(names, entry->d_name, arena, err);
+    if (result == 0)
+        *number = errno;
     closedir(stream);
     if (result < 0) {
         cr_free(names->items);

@@ -312,6 +312,14 @@ run device.json --device absent
 ok "a device that does not open" fails 1 "crayon: error: stage \"d\": device \"absent\": no driver was found"
 run device.json --device nonsense
 ok "an unknown device" eval '[ $status = 2 ] && [ ! -s "$out" ] && holds "$err" "crayon: error: --device: no device \"nonsense\"; there are: "'
+mkdir refused
+echo "not a plugin" >refused/device-odd.so
+crayon run device.json --plugin-path "$scratch/refused:$stages" --device odd:1
+ok "a device whose plugin was refused, with the reason" eval '[ $status = 2 ] && holds "$err" "crayon: error: --device: no device \"odd:1\": the plugin device-odd: "'
+cp refused/device-odd.so refused/odd-stage.so
+echo '{"crayon": 1, "stages": {"a": {"use": "odd-stage"}}, "outputs": {"x": "a.x"}}' >odd.json
+crayon run odd.json --plugin-path "$scratch/refused"
+ok "a stage whose plugin was refused" eval '[ $status = 1 ] && holds "$err" "/stages/a/use: the plugin \"odd-stage\" was not loaded: "'
 run device.json --precision better
 ok "an unknown precision" misused run "--precision: \"better\" is neither exact nor fast"
 run speak.json --prompt x --device absent

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "plugin/outcomes.h"
 #include "plugin/probe.h"
+#include "plugin/registry.h"
 #include "plugin/trust.h"
 #include "test.h"
 
@@ -225,6 +226,10 @@ static void test_refusals(void **unused)
                    "exited with status 3 when it was loaded (as remembered in ");
     assert_refused(registry, scratch("bad/newer.so"), "was built for plugin ABI 1.7");
     assert_loaded(registry, scratch("bad/good.so"));
+    const char *refusal = cr_registry_refusal(registry, "new", "er:0", 2);
+    assert_true(refusal != NULL && strstr(refusal, "was built for plugin ABI 1.7") == refusal);
+    assert_null(cr_registry_refusal(registry, "new", "er:0", 1));
+    assert_null(cr_registry_refusal(registry, "", "good", 4));
     cr_registry_destroy(&registry);
 }
 
