@@ -51,7 +51,8 @@ static int walk(const char *path, int depth, int (*visit)(const char *, mode_t, 
     if (folder == NULL)
         return cr_fail_errno(err, errno, "%s: cannot open", path);
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(folder)) != NULL;) {
+    struct dirent *entry;
+    while (result == 0 && (entry = cr_io_readdir(folder)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         char *inner = cr_path_join(path, entry->d_name);
@@ -59,6 +60,8 @@ static int walk(const char *path, int depth, int (*visit)(const char *, mode_t, 
                                : walk_entry(inner, depth, visit, err);
         cr_free(inner);
     }
+    if (result == 0 && errno != 0)
+        result = cr_fail_errno(err, errno, "%s: cannot be read", path);
     closedir(folder);
     return result;
 }

@@ -198,6 +198,13 @@ DIR *cr_io_opendir(const char *path)
     return opendir(path);
 }
 
+struct dirent *cr_io_readdir(DIR *folder)
+{
+    FAULT(CR_FAULT_READ, NULL);
+    errno = 0;
+    return readdir(folder);
+}
+
 void *cr_io_dlopen(const char *path, int flags)
 {
     FAULT(CR_FAULT_OTHER, NULL);

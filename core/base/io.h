@@ -37,6 +37,8 @@ int cr_io_mkdir(const char *path, mode_t mode);
 int cr_io_rmdir(const char *path);
 int cr_io_mkdtemp(char *path); /* 0, or -1 with errno */
 DIR *cr_io_opendir(const char *path);
+/* NULL at the end, with 0 in errno, and after a failure. */
+struct dirent *cr_io_readdir(DIR *folder);
 void *cr_io_dlopen(const char *path, int flags);
 
 /* A buffered reader for large files that are read from front to back. */

@@ -127,14 +127,15 @@ static bool read_revision(const char *repository, char revision[128])
 }
 
 /* The newest folder in `snapshots`, new; NULL: there is none. */
-static char *newest_snapshot(const char *snapshots)
+static char *newest_snapshot(struct search *search, const char *snapshots)
 {
     DIR *folder = cr_io_opendir(snapshots);
     char *newest = NULL;
     struct timespec time = {0};
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+    for (struct dirent *entry; folder != NULL && (entry = cr_io_readdir(folder)) != NULL;) {
         struct stat st;
         char *path = entry->d_name[0] == '.' ? NULL : cr_path_join(snapshots, entry->d_name);
+        search->failed = search->failed || (path == NULL && entry->d_name[0] != '.');
         if (path != NULL && cr_io_stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
             (newest == NULL || st.st_mtim.tv_sec > time.tv_sec ||
              (st.st_mtim.tv_sec == time.tv_sec && st.st_mtim.tv_nsec > time.tv_nsec))) {
@@ -160,7 +161,7 @@ static void look_in_hub(struct search *search, const char *hub)
     } else if (read_revision(base, revision)) {
         look(search, cr_path_join(snapshots, revision));
     } else {
-        char *newest = newest_snapshot(snapshots);
+        char *newest = newest_snapshot(search, snapshots);
         look(search, newest != NULL ? newest : cr_strdup(snapshots));
         if (newest == NULL) { /* a folder without revisions holds no model */
             cr_free(search->folder);

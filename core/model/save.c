@@ -113,10 +113,13 @@ static int copy_others(const struct saver *saver, struct cr_error *err)
     int result = 0;
     if (folder == NULL)
         return cr_fail_errno(err, errno, "%s: cannot be listed", saver->model->folder);
-    for (struct dirent *entry; result == 0 && (entry = readdir(folder)) != NULL;)
+    struct dirent *entry;
+    while (result == 0 && (entry = cr_io_readdir(folder)) != NULL)
         if (entry->d_name[0] != '.' && !is_weights(entry->d_name) &&
             strcmp(entry->d_name, CONFIG) != 0)
             result = copy_entry(saver, entry->d_name, err);
+    if (result == 0 && errno != 0)
+        result = cr_fail_errno(err, errno, "%s: cannot be read", saver->model->folder);
     closedir(folder);
     return result;
 }
@@ -196,6 +199,8 @@ static int save_config(const struct saver *saver, struct cr_error *err)
     int result = path == NULL ? CR_ERR_MEMORY : 0;
     if (result == 0 && cr_io_stat(source, &st) == 0)
         result = write_config(saver, source, path, err);
+    else if (result == 0 && errno != ENOENT)
+        result = cr_fail_errno(err, errno, "%s: cannot examine", source);
     cr_free(source);
     cr_free(path);
     return result;
@@ -286,7 +291,7 @@ static int save_index(const struct saver *saver, struct cr_error *err)
 static void remove_folder(const char *path)
 {
     DIR *folder = cr_io_opendir(path);
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+    for (struct dirent *entry; folder != NULL && (entry = cr_io_readdir(folder)) != NULL;) {
         char *file = entry->d_name[0] == '.' && strchr("./", entry->d_name[1]) != NULL
                          ? NULL
                          : path_of(path, entry->d_name, NULL);

@@ -48,9 +48,12 @@ static int list_folder(struct list *list, const char *path, struct cr_error *err
     if (folder == NULL)
         return cr_fail_errno(err, errno, "%s: cannot open", path);
     int result = 0;
-    for (const struct dirent *entry; result == 0 && (entry = readdir(folder)) != NULL;)
+    const struct dirent *entry;
+    while (result == 0 && (entry = cr_io_readdir(folder)) != NULL)
         if (is_case(entry->d_name))
             result = add(list, cr_path_join(path, entry->d_name), err);
+    if (result == 0 && errno != 0)
+        result = cr_fail_errno(err, errno, "%s: cannot be read", path);
     closedir(folder);
     if (result == 0 && list->count == 0)
         return cr_fail(err, CR_ERR_NOT_FOUND,
