@@ -41,6 +41,12 @@ static const struct option run_options[] = {
 
 static const struct command *const self = &command_run;
 
+/* What the command line asks for is wrong, or memory ran out meanwhile. */
+static int refuse(const struct cr_error *err)
+{
+    return err->code == CR_ERR_MEMORY ? say_failure(err) : usage_error(self, "%s", err->message);
+}
+
 /* An input from the command line is only noted, so that all usage errors come before any file is
  * read. */
 static int note_input(struct run *run, const char *name, const char *text)
@@ -48,7 +54,7 @@ static int note_input(struct run *run, const char *name, const char *text)
     struct cr_error err = CR_ERROR_INIT;
     struct feed *feed = request_feed(&run->request, name, &err);
     if (feed == NULL)
-        return usage_error(self, "%s", err.message);
+        return refuse(&err);
     if (feed->text != NULL)
         return usage_error(self, "the input %s is given twice", name);
     feed->text = text;
@@ -60,7 +66,7 @@ static int note_output(struct run *run, const char *name, const char *path)
     struct cr_error err = CR_ERROR_INIT;
     struct sink *sink = request_sink(&run->request, name, &err);
     if (sink == NULL || request_set_path(&run->request, sink, path, &err) < 0)
-        return usage_error(self, "%s", err.message);
+        return refuse(&err);
     if (run->settings->json && strcmp(path, "-") == 0)
         return usage_error(self, "--json and --out %s=- both want standard output", name);
     return EXIT_OK;
@@ -106,7 +112,7 @@ static int note_arguments(struct run *run)
     if (code == EXIT_OK && settings->batch == NULL &&
         (request_check_complete(&run->request, false, &err) < 0 ||
          request_check_wanted(&run->request, false, &err) < 0))
-        code = usage_error(self, "%s", err.message);
+        code = refuse(&err);
     return code;
 }
 

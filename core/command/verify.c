@@ -250,6 +250,8 @@ static int find_cases(struct verification *v, const struct strings *operands)
         if (paths == NULL) {
             say_error("out of memory");
             code = EXIT_FAILED;
+            for (size_t j = 0; j < count; j++)
+                cr_free(found[j]);
         } else {
             v->paths = paths;
             memcpy(paths + v->count, found, count * sizeof(*paths));
