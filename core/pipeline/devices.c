@@ -122,12 +122,12 @@ static int open_device(struct cr_pipeline *pipeline, const char *name, struct cr
     cr_device_get_info(opened->device, &info);
     memcpy(opened->name, info.name, sizeof(opened->name));
     share(pipeline, opened);
+    if (pipeline->profiled)
+        cr_device_profile(opened->real != NULL ? opened->real : opened->device);
     if (pipeline->plans && (result = stand_in(pipeline, opened, err)) < 0) {
         cr_device_unref(&opened->device);
         return result;
     }
-    if (pipeline->profiled)
-        cr_device_profile(opened->device);
     opened->next = pipeline->devices;
     pipeline->devices = *out = opened;
     return 0;

@@ -33,7 +33,7 @@ struct cr_run {
     struct cr_figures *figures;  /* ... a node that ran */
     struct cr_profile *profiles; /* ... a node that ran */
     size_t time_count;
-    bool stays_shut; /* the last execution failed because a stage could not be opened */
+    bool stays_shut;            /* the last execution failed because a stage could not be opened */
     struct cr_node_plan *plans; /* ... a needed node, in order */
     size_t plan_count;
     struct cr_run_hooks hooks;
