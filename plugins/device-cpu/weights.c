@@ -94,6 +94,17 @@ CPU_TARGET_AVX2 static void f16_row_avx2(const uint16_t *half, int64_t count, fl
 }
 #endif
 
+#if CPU_X86
+CPU_TARGET_AVX512 static void f16_row_avx512(const uint16_t *half, int64_t count, float *out)
+{
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm512_storeu_ps(out + i, _mm512_cvtph_ps(_mm256_loadu_si256(
+                                      (const __m256i *)(const void *)(half + i))));
+    f16_row_avx2(half + i, count - i, out + i);
+}
+#endif
+
 #if CPU_ARM
 static void f16_row_neon(const uint16_t *half, int64_t count, float *out)
 {
@@ -111,7 +122,11 @@ static void f16_row_neon(const uint16_t *half, int64_t count, float *out)
 void cpu_f16_row(enum cpu_level level, const uint16_t *half, int64_t count, float *out)
 {
 #if CPU_X86
-    if (level >= CPU_AVX2) {
+    if (level == CPU_AVX512) {
+        f16_row_avx512(half, count, out);
+        return;
+    }
+    if (level == CPU_AVX2) {
         f16_row_avx2(half, count, out);
         return;
     }

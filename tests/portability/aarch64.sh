@@ -24,12 +24,13 @@ if ! $cc -static "$scratch/trial.c" -o "$scratch/trial" 2>/dev/null || ! "$qemu"
 fi
 
 cd "$top_srcdir" || exit 1
+: >"$scratch/config.h" # the core without what configure would find
 if $cc -std=c11 -O2 -static -D_XOPEN_SOURCE=700 -D_FILE_OFFSET_BITS=64 \
-    -Icore/include -Icore -Iplugins/device-cpu -fno-math-errno -ffp-contract=off \
+    -I"$scratch" -Icore/include -Icore -Iplugins/device-cpu -fno-math-errno -ffp-contract=off \
     -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wundef -Wvla -Wstrict-prototypes -Wno-missing-field-initializers \
     tests/portability/kernels.c tests/portability/alone.c plugins/device-cpu/*.c \
     core/tensor/*.c core/tensor/reference/*.c core/value/tensor.c \
-    core/base/error.c core/base/fault.c core/base/log.c core/base/memory.c \
+    core/base/available.c core/base/error.c core/base/fault.c core/base/log.c core/base/memory.c \
     -lpthread -lm -o "$scratch/kernels" 2>"$scratch/words"; then
     built=yes
 else
