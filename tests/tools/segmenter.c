@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Write a checkpoint of Mask2Former with a Swin backbone, with all its names:
  *
- *     segmenter [--swin tiny|small|base|large] FOLDER
+ *     segmenter [--swin tiny|small|base|large] [--sparse yes] FOLDER
  */
 #include <string.h>
 
@@ -148,24 +148,36 @@ static void write_config(const char *folder, const struct swin *swin)
     writer_close(file);
 }
 
+static const struct swin *find_swin(const char *name)
+{
+    for (size_t i = 0; i < sizeof(swins) / sizeof(swins[0]); i++)
+        if (strcmp(swins[i].name, name) == 0)
+            return &swins[i];
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    const char *wanted = argc == 4 && strcmp(argv[1], "--swin") == 0 ? argv[2] : "large";
-    const struct swin *swin = NULL;
-    for (size_t i = 0; i < sizeof(swins) / sizeof(swins[0]); i++)
-        if (strcmp(swins[i].name, wanted) == 0)
-            swin = &swins[i];
-    if (swin == NULL || (argc != 2 && argc != 4) || argv[argc - 1][0] == '-' ||
-        (argc == 4 && wanted != argv[2])) {
-        fprintf(stderr, "usage: segmenter [--swin tiny|small|base|large] FOLDER\n");
+    const struct swin *swin = find_swin("large");
+    bool sparse = false;
+    int at = 1;
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        if (strcmp(argv[at], "--swin") == 0)
+            swin = find_swin(argv[at + 1]);
+        else if (strcmp(argv[at], "--sparse") == 0)
+            sparse = strcmp(argv[at + 1], "yes") == 0;
+        else
+            break;
+    }
+    if (at + 1 != argc || argv[at][0] == '-' || swin == NULL) {
+        fprintf(stderr, "usage: segmenter [--swin tiny|small|base|large] [--sparse yes] FOLDER\n");
         return 2;
     }
-    const char *folder = argv[argc - 1];
-    writer_folder(folder);
+    writer_folder(argv[at]);
     backbone(swin);
     pixel_decoder(swin);
     decoder(swin);
-    write_config(folder, swin);
-    writer_save(folder, 10000000000u, false);
+    write_config(argv[at], swin);
+    writer_save(argv[at], 10000000000u, sparse);
     return 0;
 }

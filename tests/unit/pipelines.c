@@ -12,7 +12,8 @@ static const char *const all_outputs[] = {"objects", "semantic", "numbering", "o
 /* The files of tests are in the source tree; what is installed lies in one folder in the same way,
  * so a copy of that folder stands for it. */
 static const char *const shipped[] = {
-    "collavo-7b.json", "objects-grid.json", "objects.json", "scene.json", "segment.json",
+    "collavo-7b.json", "collavo-paper.json", "objects-grid.json",
+    "objects.json",    "scene.json",         "segment.json",
 };
 static const char *const scene_files[] = {
     "scene/scene.jpg",
@@ -65,6 +66,9 @@ static bool is_complete(const char *name)
         {"collavo-7b.json", "llm-internlm"},
         {"collavo-7b.json", "segment-mask2former"},
         {"collavo-7b.json", "vision-clip"},
+        {"collavo-paper.json", "llm-internlm"},
+        {"collavo-paper.json", "segment-mask2former"},
+        {"collavo-paper.json", "vision-clip"},
         {"segment.json", "segment-mask2former"},
     };
     for (size_t i = 0; i < COUNT(needs); i++)

@@ -78,14 +78,16 @@ static void print_amount(uint64_t bytes)
 
 static void print_stage(const struct cr_stage_plan *stage, int name, int device)
 {
-    print("%-*s  %-*s", name, stage->name, device, stage->device != NULL ? stage->device : "-");
-    if (stage->device != NULL) {
-        print_amount(stage->weights);
-        print_amount(stage->work);
-        print_amount(stage->peak);
-        print_amount(stage->host);
+    if (stage->device == NULL) {
+        print("%-*s  -\n", name, stage->name);
+        return;
     }
-    print("%s\n", stage->device != NULL && stage->release ? "  released" : "");
+    print("%-*s  %-*s", name, stage->name, device, stage->device);
+    print_amount(stage->weights);
+    print_amount(stage->work);
+    print_amount(stage->peak);
+    print_amount(stage->host);
+    print("%s\n", stage->release ? "  released" : "");
 }
 
 static void print_device(const struct cr_device_plan *device)
