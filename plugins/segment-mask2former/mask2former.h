@@ -135,7 +135,7 @@ struct candidates {
     float *scores;
     int32_t *classes;
     struct cr_tensor *masks;      /* [384, K, 384]: row y of each mask in 0..1; NULL: K is 0 */
-    struct cr_tensor *score_list; /* [K], the scores on the device */
+    struct cr_tensor *score_list; /* [K, 1], the scores on the device */
 };
 
 int candidates_find(struct candidates *out, const struct query_classes *queries,

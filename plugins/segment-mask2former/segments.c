@@ -100,7 +100,7 @@ static int make_masks(struct candidates *out, const struct cr_tensor *mask_logit
     const struct cr_size side = {MASK_SIDE, MASK_SIDE};
     struct cr_chain c = CR_CHAIN_INIT(err);
     struct cr_tensor *scores =
-        CR_DO(&c, cr_tensor_upload, device, CR_DTYPE_F32, 1, (int64_t[]){k}, out->scores);
+        CR_DO(&c, cr_tensor_upload, device, CR_DTYPE_F32, 2, (int64_t[]){k, 1}, out->scores);
     struct cr_tensor *index =
         CR_DO(&c, cr_tensor_upload, device, CR_DTYPE_I32, 1, (int64_t[]){k}, rows);
     struct cr_tensor *x = CR_DO(&c, cr_op_reshape, mask_logits, 3, (int64_t[]){all, h, w});
@@ -198,7 +198,7 @@ static struct cr_tensor *upload(struct cr_chain *c, const struct drawing *drawin
     return CR_DO(c, cr_tensor_upload, drawing->device, dtype, 1, &count, data);
 }
 
-/* Rows `index` of x [..., W, K], each counted `weight`. */
+/* Rows `index` of x [..., K, W], each counted `weight`. */
 static struct cr_tensor *weigh_rows(struct cr_chain *c, const struct drawing *drawing,
                                     const struct cr_tensor *x, const int32_t *index,
                                     const float *weights)
@@ -211,7 +211,7 @@ static struct cr_tensor *weigh_rows(struct cr_chain *c, const struct drawing *dr
     return CR_DO(c, cr_op_mul, y, weight);
 }
 
-/* score x mask of the band's pixels: [rows, W, K]. Along the rows first, then between them, each
+/* score x mask of the band's pixels: [rows, K, W]. Along the rows first, then between them, each
  * step an operation of its own: no neighbour of a row can change its bits. */
 static struct cr_tensor *weigh_masks(struct cr_chain *c, const struct drawing *drawing)
 {
@@ -223,20 +223,28 @@ static struct cr_tensor *weigh_masks(struct cr_chain *c, const struct drawing *d
     x = CR_DO(c, cr_op_reshape, x, 4, (int64_t[]){1, u, k, MASK_SIDE});
     x = CR_DO(c, cr_op_resize, x, size, CR_INTERPOLATION_BILINEAR);
     x = CR_DO(c, cr_op_reshape, x, 3, (int64_t[]){u, k, w});
-    x = CR_DO(c, cr_op_permute, x, (int[]){0, 2, 1});
     struct cr_tensor *y = weigh_rows(c, drawing, x, band->above, band->upper);
     y = CR_DO(c, cr_op_add, y, weigh_rows(c, drawing, x, band->below, band->lower));
     return CR_DO(c, cr_op_mul, y, drawing->candidates->score_list);
 }
 
-/* For each mask, how many of x [rows, W, K], which are 1 at most, reach the threshold: [1, K].
+/* The sum over rows and columns of x [rows, K, W]: [K, 1]. */
+static struct cr_tensor *sum_pixels(struct cr_chain *c, const struct drawing *drawing,
+                                    const struct cr_tensor *x)
+{
+    const int64_t rows = drawing->band.rows, k = drawing->candidates->count;
+    struct cr_tensor *y = CR_DO(c, cr_op_reduce, CR_OP_SUM, x);
+    y = CR_DO(c, cr_op_reshape, y, 2, (int64_t[]){rows, k});
+    y = CR_DO(c, cr_op_permute, y, (int[]){1, 0});
+    return CR_DO(c, cr_op_reduce, CR_OP_SUM, y);
+}
+
+/* For each mask, how many of x [rows, K, W], which are 1 at most, reach the threshold: [K, 1].
  * Exactly: a difference has the right sign, and `large` lifts whatever is not 0 above 1. */
 static struct cr_tensor *count_reaching(struct cr_chain *c, const struct drawing *drawing,
                                         const struct cr_tensor *x)
 {
     static const float large = 0x1p126f;
-    const int64_t k = drawing->candidates->count;
-    const int64_t pixels = (int64_t)drawing->band.rows * drawing->size.width;
     const float threshold = drawing->mask_threshold * large, one = 1;
     struct cr_tensor *y = CR_DO(c, cr_op_scale, x, -large);
     y = CR_DO(c, cr_op_add, y, upload(c, drawing, CR_DTYPE_F32, 1, &threshold));
@@ -244,10 +252,7 @@ static struct cr_tensor *count_reaching(struct cr_chain *c, const struct drawing
     y = CR_DO(c, cr_op_scale, y, -1);
     y = CR_DO(c, cr_op_add, y, upload(c, drawing, CR_DTYPE_F32, 1, &one));
     y = CR_DO(c, cr_op_unary, CR_OP_RELU, y);
-    y = CR_DO(c, cr_op_reshape, y, 2, (int64_t[]){pixels, k});
-    struct cr_tensor *ones =
-        CR_DO(c, cr_op_fill, drawing->device, CR_DTYPE_F32, 2, (int64_t[]){1, pixels}, 1);
-    return CR_DO(c, cr_op_matmul, ones, y, false, false, 1);
+    return sum_pixels(c, drawing, y);
 }
 
 /* The largest of each pixel of the band to `largest`, and what it adds to the areas. */
@@ -257,7 +262,8 @@ static int draw_band(struct drawing *drawing, int32_t *largest, struct cr_error 
     const size_t pixels = (size_t)drawing->band.rows * (size_t)drawing->size.width;
     struct cr_chain c = CR_CHAIN_INIT(err);
     struct cr_tensor *x = cr_chain_release(&c, 0, weigh_masks(&c, drawing));
-    struct cr_tensor *labels = CR_DO(&c, cr_op_argmax, x);
+    struct cr_tensor *labels = CR_DO(&c, cr_op_permute, x, (int[]){0, 2, 1});
+    labels = CR_DO(&c, cr_op_argmax, labels);
     struct cr_tensor *counts = count_reaching(&c, drawing, x);
     if (c.result == 0)
         c.result = cr_tensor_read(labels, largest, pixels * sizeof(*largest), err);
