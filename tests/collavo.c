@@ -6,8 +6,8 @@
 
 static const char pipeline_text[] =
     "{\"crayon\": 1, \"inputs\": {\"image\": \"image\", \"prompt\": \"text\"}, \"stages\": {\n"
-    " \"segment\": {\"use\": \"segment-grid\", \"grid\": [3, 3], \"in\": {\"image\": "
-    "\"@image\"}},\n"
+    " \"segment\": {\"use\": \"segment-mask2former\", \"model\": \"%s\", \"grid\": [3, 3],\n"
+    "  \"input_size\": [64, 64], \"threshold\": 0.8, \"in\": {\"image\": \"@image\"}},\n"
     " \"crayon\": {\"use\": \"crayon-encoder\", \"model\": \".\", \"grid\": [3, 3],\n"
     "  \"in\": {\"panoptic\": \"segment.grid\"}},\n"
     " \"vision\": {\"use\": \"vision-clip\", \"model\": \".\", \"config\": \"clip_config.json\",\n"
@@ -49,7 +49,7 @@ struct collavo collavo_write(void)
 {
     static const char *const files[] = {"config.json", "clip_config.json", "plora.json",
                                         "model.safetensors"};
-    static char path[4096], set[4200];
+    static char path[4096], set[4200], text[8192];
     const char *folder = weights_folder("collavo");
     for (size_t i = 0; i < COUNT(files); i++) {
         snprintf(path, sizeof(path), "tests/golden/collavo_e2e/%s", files[i]);
@@ -58,7 +58,8 @@ struct collavo collavo_write(void)
     copy("tests/tokenizer/small.model", folder, "tokenizer.model");
     snprintf(set, sizeof(set), "llm.template=%s",
              write_text(folder, "template.json", template_text));
-    snprintf(path, sizeof(path), "%s", write_text(folder, "pipeline.json", pipeline_text));
+    snprintf(text, sizeof(text), pipeline_text, source_path("tests/golden/mask2former"));
+    snprintf(path, sizeof(path), "%s", write_text(folder, "pipeline.json", text));
     return (struct collavo){folder, path, set};
 }
 

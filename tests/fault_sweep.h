@@ -23,6 +23,9 @@ int sweep_faults(enum cr_fault_kind kind, int number, sweep_run run, sweep_check
  * everything again with calls n, n + 1, n + 2, ... failing. */
 int sweep_sites(enum cr_fault_kind kind, int number, sweep_run run, sweep_check check, void *user);
 
+/* The same for what takes its time: the first calls, then more and more thinly. */
+int sweep_some(enum cr_fault_kind kind, int number, sweep_run run, sweep_check check, void *user);
+
 /* Fail only call `n` (from 1) of `kind`, until sweep_disarm(). Was it reached? */
 void sweep_arm(enum cr_fault_kind kind, int number, int n);
 bool sweep_disarm(void);

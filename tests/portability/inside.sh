@@ -7,5 +7,5 @@
 needs_plugin
 use_lavapipe
 run_programs unit/vulkan_barriers unit/vulkan_cache unit/vulkan_faults unit/vulkan_memory \
-    unit/vulkan_submit
+    unit/vulkan_submit unit/run_faults
 plan

@@ -11,6 +11,7 @@
 static struct vk_api real; /* of the device opened last: one driver, so all are alike */
 static int objects;
 static struct hooked_grid groups;
+static struct hooked_call *recorded; /* NULL: nothing is noted */
 
 static struct {
     const char *call;
@@ -47,14 +48,36 @@ void hooked_watch_groups(const struct hooked_grid *grid)
     groups = grid == NULL ? (struct hooked_grid){0, 0, 0, NULL} : *grid;
 }
 
+void hooked_record(struct hooked_call calls[HOOKED_CALLS])
+{
+    recorded = calls;
+}
+
+static void note(const char *call)
+{
+    for (int i = 0; i < HOOKED_CALLS; i++) {
+        if (recorded[i].hits == 0)
+            snprintf(recorded[i].name, sizeof(recorded[i].name), "%s", call);
+        if (strcmp(recorded[i].name, call) == 0) {
+            recorded[i].hits++;
+            return;
+        }
+    }
+}
+
 static VkResult inject(void *user, const char *call, const char *site)
 {
     (void)user;
-    if (fault.left == 0 || (fault.call != NULL && strcmp(fault.call, call) != 0) ||
+    const char *name = strrchr(site, '/');
+    char whole[sizeof(fault.failed)];
+    snprintf(whole, sizeof(whole), "%s %s", call, name == NULL ? site : name + 1);
+    if (recorded != NULL)
+        note(whole);
+    if (fault.left == 0 ||
+        (fault.call != NULL && strcmp(fault.call, call) != 0 && strcmp(fault.call, whole) != 0) ||
         (fault.left > 0 && --fault.left > 0))
         return VK_SUCCESS;
-    const char *name = strrchr(site, '/');
-    snprintf(fault.failed, sizeof(fault.failed), "%s %s", call, name == NULL ? site : name + 1);
+    memcpy(fault.failed, whole, sizeof(whole));
     return fault.result;
 }
 
@@ -217,17 +240,22 @@ static int open_hooked(void *state, const char *selector, const struct cr_device
     return vk_open(state, selector, params, &hooks, err);
 }
 
-int hooked_open(struct cr_device **out, struct cr_error *err)
+const struct cr_device_ops *hooked_ops(void)
 {
     static struct cr_device_ops ops;
-    const char *name = getenv("CRAYON_TEST_VULKAN");
-    if (name == NULL)
-        skip_because("CRAYON_TEST_VULKAN names no driver");
     /* The loader unloads drivers, and then nobody can tell that a leak is theirs: keep them. */
     (void)dlopen("libvulkan_lvp.so", RTLD_LAZY | RTLD_NODELETE);
     ops = vk_ops;
     ops.open = open_hooked;
-    return cr_device_create(out, &ops, sizeof(struct vk), name, NULL, err);
+    return &ops;
+}
+
+int hooked_open(struct cr_device **out, struct cr_error *err)
+{
+    const char *name = getenv("CRAYON_TEST_VULKAN");
+    if (name == NULL)
+        skip_because("CRAYON_TEST_VULKAN names no driver");
+    return cr_device_create(out, hooked_ops(), sizeof(struct vk), name, NULL, err);
 }
 
 struct cr_device *hooked_device(void)
