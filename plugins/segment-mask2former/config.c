@@ -8,11 +8,10 @@
 #include <crayon/config.h>
 #include <crayon/memory.h>
 
-#include "mask2former.h"
+#include "network.h"
 
 #define BACKBONE "/backbone_config"
 #define MAX_HEAD 256    /* channels of a head: what attention takes */
-#define NORM_GROUPS 32  /* of the group norms of the pixel decoder */
 #define MAX_WIDTH 16384 /* channels */
 
 /* ---- Members that have one right value ---- */

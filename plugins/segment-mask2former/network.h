@@ -12,7 +12,7 @@
 
 #define LEVELS 3       /* that the pixel decoder encodes, coarsest first: those of stages 4, 3, 2 */
 #define POINTS 4       /* that a head samples in each of them */
-#define NORM_GROUPS 32 /* of group norms */
+#define NORM_GROUPS 32 /* of the group norms of the pixel decoder */
 #define NORM_EPSILON 1e-5f
 
 /* ---- Weights: weights.c ---- */
