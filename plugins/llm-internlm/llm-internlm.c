@@ -234,11 +234,14 @@ static size_t find_stop(const struct template *t, const char *text, size_t from,
     return first;
 }
 
-/* Add the token to the text, hand on what has become certain of it. */
+/* Add the token to the text, hand on what has become certain of it. Vocabularies are filled up to
+ * round numbers: a row that no piece stands for has no text. */
 static int add_text(struct answers *a, size_t item, int32_t id, bool *stop, struct cr_error *err)
 {
     struct token_stream *stream = &a->texts[item];
     size_t held;
+    if (!tokenizer_knows(a->stage->tokenizer, id))
+        return 0;
     int result = token_stream_add(stream, a->stage->tokenizer, id, err);
     if (result < 0)
         return result;
@@ -503,7 +506,8 @@ static const struct cr_element llm_element = {
         "evaluation 3 beams; templates do not set these.\n\n"
         "An answer ends at a token of eos, at a stop string of the template, or after max_tokens; "
         "a run that is cancelled hands over what was said so far. With beams the text comes at "
-        "once, when the best answer is known, and a stop string cuts it then.",
+        "once, when the best answer is known, and a stop string cuts it then. A token that the "
+        "tokenizer does not have (a row that only fills up the vocabulary) has no text.",
     .inputs =
         CR_PORTS(CR_PORT("prompt", CR_TYPE_TEXT, CR_PORT_OPTIONAL, "questions, for the template"),
                  CR_PORT("ids", CR_TYPE_TOKENS, CR_PORT_OPTIONAL, "whole prompts as token ids"),

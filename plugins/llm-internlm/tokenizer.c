@@ -356,6 +356,11 @@ static const struct added *find_id(const struct tokenizer *tokenizer, int32_t id
     return NULL;
 }
 
+bool tokenizer_knows(const struct tokenizer *tokenizer, int32_t id)
+{
+    return (id >= 0 && id < pieces_size(tokenizer->pieces)) || find_id(tokenizer, id) != NULL;
+}
+
 static int decode_into(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
                        struct cr_text *text, struct cr_error *err)
 {

@@ -22,6 +22,8 @@ void tokenizer_close(struct tokenizer **tokenizer);
 int32_t tokenizer_size(const struct tokenizer *tokenizer);
 /* The id of a piece or an added token; -1 if there is none. */
 int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *piece);
+/* Is the id a piece or an added token? */
+bool tokenizer_knows(const struct tokenizer *tokenizer, int32_t id);
 
 /* Ids of UTF-8 text (no BOS is added), appended to a growing list. Invalid UTF-8 is CR_ERR_FORMAT
  * with the byte's place. */

@@ -846,6 +846,40 @@ static void test_text(void **unused)
     check_text(folder, "\"beams\": 2,");
 }
 
+/* The vocabulary has 160 rows, the tokenizer 140 pieces and `<image>`: what is beyond has no text,
+ * and does not spoil what has. */
+static void test_tokens_without_text(void **unused)
+{
+    (void)unused;
+    const char *folder = broken_model(NULL, NULL, NULL);
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_run *run = NULL;
+    struct cr_value *question = NULL;
+    size_t size, unknown = 0;
+    char *model = slurp(source_path("tests/tokenizer/small.model"), &size);
+    put(folder, "tokenizer.model", model, size);
+    cr_free(model);
+    struct cr_pipeline *pipeline = llm_pipeline(
+        folder,
+        "\"weights\": \"f32\", \"max_tokens\": 64, \"ignore_eos\": true, \"temperature\": 1000,",
+        "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+    assert_int_equal(cr_value_from_text(&question, "the crayon is in the plugin", &err), 0);
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    llm_set(run, "prompt", question);
+    assert_int_equal(cr_run_want(run, "tokens", &err), 0);
+    if (llm_execute(run, "text", &err) < 0)
+        fail_msg("%s", err.message);
+    const struct cr_value *tokens = cr_run_output(run, "tokens");
+    const int32_t *ids = cr_value_tokens(tokens, 0, &size);
+    for (size_t i = 0; i < size; i++)
+        unknown += ids[i] > 140;
+    assert_int_equal(size, 64);
+    assert_true(unknown > 0 && unknown < 64);
+    assert_true(strlen(cr_value_text(cr_run_output(run, "text"), 0)) > 0);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 static void test_mistakes(void **unused)
 {
     (void)unused;
@@ -923,6 +957,7 @@ int main(void)
         cmocka_unit_test(test_broken_models),
         cmocka_unit_test(test_other_tokenizer),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_tokens_without_text),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_faults),
     };
