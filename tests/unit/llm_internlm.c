@@ -861,7 +861,7 @@ static void test_tokens_without_text(void **unused)
     cr_free(model);
     struct cr_pipeline *pipeline = llm_pipeline(
         folder,
-        "\"weights\": \"f32\", \"max_tokens\": 64, \"ignore_eos\": true, \"temperature\": 1000,",
+        "\"weights\": \"f32\", \"max_tokens\": 64, \"ignore_eos\": true, \"temperature\": 100,",
         "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
     assert_int_equal(cr_value_from_text(&question, "the crayon is in the plugin", &err), 0);
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
