@@ -859,10 +859,11 @@ static void test_tokens_without_text(void **unused)
     char *model = slurp(source_path("tests/tokenizer/small.model"), &size);
     put(folder, "tokenizer.model", model, size);
     cr_free(model);
-    struct cr_pipeline *pipeline = llm_pipeline(
-        folder,
-        "\"weights\": \"f32\", \"max_tokens\": 64, \"ignore_eos\": true, \"temperature\": 100,",
-        "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
+    struct cr_pipeline *pipeline =
+        llm_pipeline(folder,
+                     "\"weights\": \"f32\", \"max_tokens\": 64, \"ignore_eos\": true, \"context\": "
+                     "256, \"temperature\": 100,",
+                     "\"prompt\": \"text\"", "\"prompt\": \"@prompt\"");
     assert_int_equal(cr_value_from_text(&question, "the crayon is in the plugin", &err), 0);
     assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
     llm_set(run, "prompt", question);
