@@ -32,6 +32,8 @@ int cr_run_create(struct cr_run **out, struct cr_pipeline *pipeline, struct cr_e
     run->needed = allocate(run, pipeline->node_count, sizeof(*run->needed), &failed);
     run->values = allocate(run, pipeline->source_count, sizeof(*run->values), &failed);
     run->uses = allocate(run, pipeline->source_count, sizeof(*run->uses), &failed);
+    run->given = allocate(run, pipeline->source_count, sizeof(*run->given), &failed);
+    run->kept = allocate(run, pipeline->source_count, sizeof(*run->kept), &failed);
     run->examples = allocate(run, pipeline->source_count, sizeof(*run->examples), &failed);
     run->times = allocate(run, pipeline->node_count, sizeof(*run->times), &failed);
     run->devices = allocate(run, pipeline->node_count, sizeof(*run->devices), &failed);
@@ -61,6 +63,7 @@ void cr_run_destroy(struct cr_run **run)
         return;
     unref_all(old->inputs, old->pipeline->input_count);
     unref_all(old->results, old->pipeline->output_count);
+    unref_all(old->given, old->pipeline->source_count);
     cr_arena_finish(&old->arena);
     cr_free(old);
 }
@@ -186,7 +189,7 @@ const struct cr_profile *cr_run_profile(const struct cr_run *run, size_t index)
 static void need(struct cr_run *run, const struct cr_source *source)
 {
     run->uses[source->index]++;
-    if (source->node != NULL)
+    if (source->node != NULL && run->given[source->index] == NULL)
         run->needed[source->node->place] = true;
 }
 
@@ -204,6 +207,8 @@ void cr_run_count_uses(struct cr_run *run)
             for (size_t k = 0; k < node->inputs[j].count; k++)
                 need(run, node->inputs[j].sources[k]);
     }
+    for (size_t i = 0; i < pipeline->source_count; i++)
+        run->uses[i] += run->kept[i] && run->uses[i] > 0;
 }
 
 /* Take the inputs that are needed; they have to be there, with one count of items. */
@@ -230,6 +235,31 @@ static int take_inputs(struct cr_run *run, struct cr_error *err)
         run->values[input->index] = cr_value_ref(run->inputs[i]);
     }
     return 0;
+}
+
+/* Of nodes that need not run. */
+static void take_given(struct cr_run *run)
+{
+    const struct cr_pipeline *pipeline = run->pipeline;
+    for (size_t i = 0; i < pipeline->node_count; i++) {
+        const struct cr_node *node = &pipeline->nodes[i];
+        for (size_t j = 0; j < node->output_count && !run->needed[i]; j++) {
+            size_t index = node->outputs[j].index;
+            if (run->given[index] != NULL && run->uses[index] > 0)
+                run->values[index] = cr_value_ref(run->given[index]);
+        }
+    }
+}
+
+/* What is kept outlives the execution. */
+static void keep_values(struct cr_run *run)
+{
+    for (size_t i = 0; i < run->pipeline->source_count; i++) {
+        if (!run->kept[i] || run->values[i] == NULL)
+            continue;
+        cr_value_unref(&run->given[i]);
+        run->given[i] = cr_value_ref(run->values[i]);
+    }
 }
 
 /* ---- One stage ---- */
@@ -428,6 +458,7 @@ int cr_run_each(struct cr_run *run,
 {
     const struct cr_pipeline *pipeline = run->pipeline;
     int result = take_inputs(run, err);
+    take_given(run);
     for (size_t i = 0; i < pipeline->node_count && result == 0; i++) {
         struct cr_node *node = pipeline->order[i];
         struct cr_error why = CR_ERROR_INIT;
@@ -469,6 +500,7 @@ int cr_run_execute(struct cr_run *run, struct cr_error *err)
     int result = execute(run, err);
     if (result == 0)
         cr_models_conclude(run->pipeline, run->hooks.log);
+    keep_values(run);
     unref_all(run->values, pipeline->source_count);
     return result;
 }

@@ -27,6 +27,8 @@ struct cr_run {
     bool *needed;                /* ... a node */
     struct cr_value **values;    /* ... a source: while somebody waits for it */
     size_t *uses;                /* ... a source: wires and wanted outputs that wait for it */
+    struct cr_value **given;     /* ... a source: known without running its node (share.h) */
+    bool *kept;                  /* ... a source: what it gets becomes `given` */
     bool *examples;              /* ... a source: its value is one, for a plan */
     struct cr_stage_time *times; /* ... a node that ran */
     const char **devices;        /* ... a node that ran: the name of its device, or NULL */

@@ -41,6 +41,45 @@ bool cr_is_reserved_key(const char *key)
     return strncmp(key, "x-", 2) == 0;
 }
 
+static bool equal_strings(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool equal_lists(const struct cr_option_strings *a, const struct cr_option_strings *b)
+{
+    bool equal = a->count == b->count;
+    for (size_t i = 0; i < a->count && equal; i++)
+        equal = equal_strings(a->items[i], b->items[i]);
+    return equal;
+}
+
+bool cr_option_equal(const struct cr_option *option, const void *state, const void *other)
+{
+    const void *a = (const char *)state + option->offset;
+    const void *b = (const char *)other + option->offset;
+    const struct cr_option_ints *ints = a, *other_ints = b;
+    switch (option->type) {
+    case CR_OPTION_TYPE_STRING:
+    case CR_OPTION_TYPE_CHOICE:
+    case CR_OPTION_TYPE_PATH:
+    case CR_OPTION_TYPE_MODEL:
+        return equal_strings(*(const char *const *)a, *(const char *const *)b);
+    case CR_OPTION_TYPE_INTS:
+        return ints->count == other_ints->count &&
+               (ints->count == 0 ||
+                memcmp(ints->items, other_ints->items, ints->count * sizeof(*ints->items)) == 0);
+    case CR_OPTION_TYPE_STRINGS:
+        return equal_lists(a, b);
+    case CR_OPTION_TYPE_BOOL:
+    case CR_OPTION_TYPE_INT:
+    case CR_OPTION_TYPE_NUMBER:
+    case CR_OPTION_TYPE_SIZE:
+        break;
+    }
+    return memcmp(a, b, cr_option_member_size(option->type)) == 0;
+}
+
 size_t cr_option_member_size(enum cr_option_type type)
 {
     switch (type) {

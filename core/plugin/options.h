@@ -19,6 +19,9 @@ int cr_option_check(const struct cr_option *option, const cJSON *value, struct c
 int cr_option_store(const struct cr_option *option, const cJSON *value, const char *folder,
                     struct cr_arena *arena, void *state, struct cr_error *err);
 
+/* Do two states say the same? */
+bool cr_option_equal(const struct cr_option *option, const void *state, const void *other);
+
 /* The default as a new tree; NULL in `*out` when the option has none. CR_ERR_FORMAT when the
  * declaration's text is no valid value: the plugin's mistake, refused when it is loaded. */
 CR_API
