@@ -16,6 +16,9 @@ static const struct option run_options[] = {
     {"out", OPTION_LIST, MEMBER(out), "NAME=FILE",
      "write an output to a file (-: standard output)"},
     {"set", OPTION_LIST, MEMBER(set), "STAGE.KEY=VALUE", "change the pipeline"},
+    {"variant", OPTION_LIST, MEMBER(variant), "NAME:CHANGE",
+     "compare: run it with STAGE.KEY=VALUE as well"},
+    {"sheet", OPTION_TEXT, MEMBER(sheet), "FILE", "with --variant: all pictures side by side"},
     {"limit", OPTION_LIST, MEMBER(limit), "NAME=N", "max_pixels, max_bytes, ... of pictures"},
     {"batch", OPTION_TEXT, MEMBER(batch), "FILE",
      "run every line of a JSON Lines file (-: as above)"},
@@ -93,7 +96,7 @@ static int note_pairs(struct run *run, const char *option, const struct strings 
     return code;
 }
 
-static int note_arguments(struct run *run)
+int run_note_arguments(struct run *run)
 {
     const struct run_settings *settings = run->settings;
     struct cr_error err = CR_ERROR_INIT;
@@ -116,7 +119,7 @@ static int note_arguments(struct run *run)
     return code;
 }
 
-static int load_inputs(struct run *run)
+int run_load_inputs(struct run *run)
 {
     struct cr_error err = CR_ERROR_INIT;
     for (size_t i = 0; i < run->request.feeds_count; i++) {
@@ -172,7 +175,7 @@ static const struct sink *standard_output_sink(const struct request *request)
     return NULL;
 }
 
-static int execute(struct run *run, struct cr_run **out, struct cr_error *err)
+int run_prepare(struct run *run, struct cr_run **out, struct cr_error *err)
 {
     const struct run_settings *settings = run->settings;
     struct cr_run_hooks hooks = {
@@ -188,8 +191,19 @@ static int execute(struct run *run, struct cr_run **out, struct cr_error *err)
     cr_run_set_hooks(*out, &hooks);
     if (settings->seed.given)
         cr_run_set_seed(*out, settings->seed.value);
-    if (!settings->no_plan)
-        result = request_check_memory(*out, err);
+    return 0;
+}
+
+int run_check_memory(const struct run *run, struct cr_run *prepared, struct cr_error *err)
+{
+    return run->settings->no_plan ? 0 : request_check_memory(prepared, err);
+}
+
+static int execute(struct run *run, struct cr_run **out, struct cr_error *err)
+{
+    int result = run_prepare(run, out, err);
+    if (result == 0)
+        result = run_check_memory(run, *out, err);
     if (result == 0)
         result = cr_run_execute(*out, err);
     progress_clear();
@@ -221,7 +235,7 @@ static void print_rest(const struct run *run, const struct sink *sink, const cha
 }
 
 /* The streamed text first: its line is still open. */
-static void print_texts(const struct run *run, const struct cr_run *done)
+void run_print_texts(const struct run *run, const struct cr_run *done)
 {
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < run->request.sinks_count; i++) {
@@ -247,35 +261,42 @@ static void hint_at_others(const struct request *request)
     cr_text_finish(&text);
 }
 
-static bool print_json(const struct run *run, const struct cr_run *done, double seconds)
+void run_add_result(const struct run *run, const struct cr_run *done, double seconds,
+                    struct cr_text *json)
 {
-    struct cr_text json = CR_TEXT_INIT;
-    cr_text_add(&json, "{\"crayon\":1,\"pipeline\":");
-    cr_json_quote(&json, cr_pipeline_name(run->session.pipeline));
-    cr_text_add(&json, ",");
-    request_add_outputs(&run->request, done, &json);
-    cr_text_add(&json, ",\"stages\":[");
+    request_add_outputs(&run->request, done, json);
+    cr_text_add(json, ",\"stages\":[");
     for (size_t i = 0; i < cr_run_times(done); i++) {
         struct cr_stage_time time = cr_run_time(done, i);
-        cr_text_printf(&json, "%s{\"name\":", i > 0 ? "," : "");
-        cr_json_quote(&json, time.name);
-        cr_text_add(&json, ",\"device\":");
+        cr_text_printf(json, "%s{\"name\":", i > 0 ? "," : "");
+        cr_json_quote(json, time.name);
+        cr_text_add(json, ",\"device\":");
         if (cr_run_device(done, i) != NULL)
-            cr_json_quote(&json, cr_run_device(done, i));
+            cr_json_quote(json, cr_run_device(done, i));
         else
-            cr_text_add(&json, "null");
-        cr_text_printf(&json, ",\"open_seconds\":%.6f,\"run_seconds\":%.6f", time.open_seconds,
+            cr_text_add(json, "null");
+        cr_text_printf(json, ",\"open_seconds\":%.6f,\"run_seconds\":%.6f", time.open_seconds,
                        time.run_seconds);
         for (size_t j = 0; j < cr_run_figures(done, i); j++) {
             struct cr_figure figure = cr_run_figure(done, i, j);
-            cr_text_printf(&json, ",\"%s\":%.*f", figure.name,
+            cr_text_printf(json, ",\"%s\":%.*f", figure.name,
                            figure.value == (double)(int64_t)figure.value ? 0 : 6, figure.value);
         }
         if (run->settings->profile)
-            profile_add_json(done, i, &json);
-        cr_text_add(&json, "}");
+            profile_add_json(done, i, json);
+        cr_text_add(json, "}");
     }
-    cr_text_printf(&json, "],\"seconds\":%.6f}\n", seconds);
+    cr_text_printf(json, "],\"seconds\":%.6f", seconds);
+}
+
+static bool print_json(const struct run *run, const struct cr_run *done, double seconds)
+{
+    struct cr_text json = CR_TEXT_INIT;
+    cr_text_add(&json, "{\"crayon\":1,");
+    add_member(&json, "pipeline", cr_pipeline_name(run->session.pipeline));
+    cr_text_add(&json, ",");
+    run_add_result(run, done, seconds, &json);
+    cr_text_add(&json, "}\n");
     return print_text(&json);
 }
 
@@ -304,7 +325,7 @@ static int deliver(struct run *run, const struct cr_run *done, double seconds)
         if (sink_print(standard, cr_run_output(done, standard->port.name), &err) < 0)
             return say_failure(&err);
     } else {
-        print_texts(run, done);
+        run_print_texts(run, done);
     }
     if (settings->verbose)
         say_times(done, seconds);
@@ -339,9 +360,9 @@ static int run_loaded(struct run *run)
     struct cr_error err = CR_ERROR_INIT;
     if (request_init(&run->request, run->session.pipeline, &err) < 0)
         return say_failure(&err);
-    int code = note_arguments(run);
+    int code = run_note_arguments(run);
     if (code == EXIT_OK)
-        code = load_inputs(run);
+        code = run_load_inputs(run);
     defer_signals();
     if (code == EXIT_OK)
         code = run->settings->batch != NULL ? run_batch(run) : run_once(run);
@@ -362,7 +383,19 @@ static int check_settings(const struct run_settings *settings)
         return usage_error(self, "--resume needs --results FILE, which says what is done");
     if (settings->batch != NULL && settings->profile)
         return usage_error(self, "--profile looks at one run, not at a --batch");
-    return device_settings_check(self, &settings->device);
+    int code = variants_check(self, settings);
+    return code == EXIT_OK ? device_settings_check(self, &settings->device) : code;
+}
+
+static int load_and_run(struct run *run)
+{
+    const struct run_settings *settings = run->settings;
+    int code = session_load(&run->session, run->path, &settings->set, settings->quiet);
+    if (code == EXIT_OK && settings->profile)
+        cr_pipeline_profile(run->session.pipeline);
+    if (code == EXIT_OK)
+        code = session_set_device(&run->session, self, &settings->device, run->log);
+    return code == EXIT_OK ? run_loaded(run) : code;
 }
 
 static int run_run(const void *settings_, const struct strings *operands)
@@ -382,13 +415,7 @@ static int run_run(const void *settings_, const struct strings *operands)
     };
     if (session_open(&run.session, settings->plugin_path, run.log, &err) < 0)
         return say_failure(&err);
-    code = session_load(&run.session, run.path, &settings->set, settings->quiet);
-    if (code == EXIT_OK && settings->profile)
-        cr_pipeline_profile(run.session.pipeline);
-    if (code == EXIT_OK)
-        code = session_set_device(&run.session, self, &settings->device, run.log);
-    if (code == EXIT_OK)
-        code = run_loaded(&run);
+    code = settings->variant.count > 0 ? run_variants(&run) : load_and_run(&run);
     session_close(&run.session);
     return code;
 }

@@ -17,7 +17,7 @@ ok "help, too" eval 'is 0 "$(cat help)" ""'
 crayon --version
 ok "--version" eval 'expr "$(cat "$out")" : "crayon [0-9]*\.[0-9]*\.[0-9]*$" >/dev/null && [ $status = 0 ]'
 
-for command in run check graph plugins devices verify bench quantize completion; do
+for command in run check graph plugins devices verify eval bench quantize completion; do
     ok "the help names $command" holds help "  $command "
     crayon $command --help
     cp "$out" help.$command

@@ -200,7 +200,7 @@ void request_add_outputs(const struct request *request, const struct cr_run *run
     cr_text_add(json, "\"outputs\":{");
     for (size_t i = 0; i < request->sinks_count; i++) {
         const struct sink *sink = &request->sinks[i];
-        if (!sink->wanted)
+        if (!sink->wanted || (sink->path == NULL && sink->port.type != CR_TYPE_TEXT))
             continue;
         cr_text_add(json, separator);
         cr_json_quote(json, sink->port.name);

@@ -289,6 +289,13 @@ int request_set_path(struct request *request, struct sink *sink, const char *pat
     return result;
 }
 
+int request_check_image_path(const char *path, const char *what, struct cr_error *err)
+{
+    const struct sink sink = {.port = {.name = what, .type = CR_TYPE_IMAGE}};
+    int result = check_suffix(&sink, path, err);
+    return result == 0 ? check_place(path, err) : result;
+}
+
 void request_add_offers(const struct request *request, bool as_json, struct cr_text *text)
 {
     const char *separator = "";

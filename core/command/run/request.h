@@ -50,6 +50,9 @@ struct sink *request_sink(struct request *request, const char *name, struct cr_e
 int request_set_path(struct request *request, struct sink *sink, const char *path,
                      struct cr_error *err);
 
+/* Is the path one that a picture called `what` can be written to? */
+int request_check_image_path(const char *path, const char *what, struct cr_error *err);
+
 /* The JSON file beside the picture of a panoptic map, as a new string. NULL for other types, and
  * when memory is exhausted. */
 char *request_companion(enum cr_type type, const char *path);

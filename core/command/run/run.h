@@ -8,10 +8,10 @@
 
 struct run_settings {
     const char *image, *prompt;
-    struct strings in, out, set, limit;
+    struct strings in, out, set, limit, variant;
     struct device_settings device;
     const char *plugin_path;
-    const char *batch, *results;
+    const char *batch, *results, *sheet;
     struct number seed;
     bool json, quiet, verbose, profile, allow_command, resume, no_plan;
 };
@@ -31,6 +31,22 @@ struct run {
 /* Run the items of settings->batch, one line each. The inputs of `run->request` count for every
  * item that does not bring its own. */
 int run_batch(struct run *run);
+
+/* The variants of settings->variant, one after the other; and what is wrong with them, before
+ * anything is loaded: a usage error of the command. */
+int run_variants(struct run *run);
+int variants_check(const struct command *self, const struct run_settings *settings);
+
+/* The parts of a run: put the arguments into the request; read the inputs that were noted; make a
+ * run of the request, see whether it fits into memory, execute it; print its texts; add "outputs",
+ * "stages" and "seconds" to a JSON object. */
+int run_note_arguments(struct run *run);
+int run_load_inputs(struct run *run);
+int run_prepare(struct run *run, struct cr_run **out, struct cr_error *err);
+int run_check_memory(const struct run *run, struct cr_run *prepared, struct cr_error *err);
+void run_print_texts(const struct run *run, const struct cr_run *done);
+void run_add_result(const struct run *run, const struct cr_run *done, double seconds,
+                    struct cr_text *json);
 
 /* What --profile shows: how long the operations of stage `index` took, those that took longest
  * first. As lines, and as the member "operations" of a JSON object, with a comma before it. */
