@@ -7,4 +7,8 @@ needs_plugin
 use_lavapipe
 # shellcheck disable=SC2086 # a list
 run_programs $programs
+# A stage that makes operations of other shapes than those above.
+if [ -x "$top_builddir/tests/unit/segment_mask2former" ] && [ -z "${CRAYON_TEST_QUICK:-}" ]; then
+    run_program unit/segment_mask2former
+fi
 plan
