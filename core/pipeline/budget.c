@@ -95,7 +95,7 @@ static void change(struct cr_run *run, const struct remedy *remedy, struct befor
         before[i] = (struct before){node->release, weights == NULL ? NULL : *weights};
         if (!computes(run, node) || (remedy->only != NULL && strcmp(remedy->only, node->name) != 0))
             continue;
-        if (remedy->nf4 && weights != NULL && strcmp(*weights, word) != 0) {
+        if (remedy->nf4 && weights != NULL && *weights != NULL && strcmp(*weights, word) != 0) {
             *weights = word;
             add_name(names, node->name);
         } else if (!remedy->nf4 && !node->release && node != last) {

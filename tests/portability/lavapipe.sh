@@ -5,6 +5,8 @@
 . "$top_srcdir/tests/portability/vulkan-lib.sh"
 needs_plugin
 use_lavapipe
+# Plans of memory too, which ask a device what it supports.
+[ ! -x "$top_builddir/tests/unit/plan" ] || programs="$programs unit/plan"
 # shellcheck disable=SC2086 # a list
 run_programs $programs
 # A stage that makes operations of other shapes than those above.

@@ -151,8 +151,9 @@ struct cr_stage_plan {
     uint64_t weights;   /* on the device once the stage is open */
     uint64_t work;      /* beyond that, at most, while it runs: caches, activations, results */
     uint64_t peak;      /* on the device meanwhile, at most, of all stages together */
-    uint64_t host;      /* on the host meanwhile, at most, of all stages together */
-    bool release;       /* the stage is closed after its run */
+    uint64_t host; /* on the host meanwhile, at most, of all stages together; 0 where the system
+                      does not tell how large allocations are */
+    bool release;  /* the stage is closed after its run */
 };
 /* The stages that will run, in order, after a successful cr_run_plan(). (since 1.3) */
 CR_API
