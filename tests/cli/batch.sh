@@ -260,6 +260,19 @@ seq 1 5 | sed 's/.*/{"id":&,"in":{"prompt":"x"}}/' >items.jsonl
 start=$(date +%s)
 batch wait.json --threads 4 --set wait.seconds=2
 ok "items run at the same time" eval '[ $status = 0 ] && [ $(($(date +%s) - start)) -lt 8 ]'
+if reaches INT; then
+    seq 1 60 | sed 's/.*/{"id":&,"in":{"prompt":"x"}}/' >many.jsonl
+    rm -f results.jsonl
+    signalled INT 1 results.jsonl run --plugin-path "$stages" --batch many.jsonl --results results.jsonl \
+        --threads 4 wait.json --set wait.seconds=0.4
+    listed=$(wc -l <results.jsonl)
+    ok "a SIGINT meets all of them" eval 'fails 130 "crayon: interrupted" && [ $listed -ge 1 ] && [ $listed -lt 60 ]'
+    crayon run --plugin-path "$stages" --batch many.jsonl --results results.jsonl --resume --threads 4 --quiet wait.json
+    ok "and the rest can be had" eval '[ $status = 0 ] &&
+        [ "$(sed "s/{\"id\":\([0-9]*\),\"outputs.*/\1/" results.jsonl | sort -n | tr "\n" " ")" = "$(seq 1 60 | tr "\n" " ")" ]'
+else
+    skip "SIGINT" "somebody above ignores it"
+fi
 batch speak.json --threads 3 --set speak.warn=true
 ok "warnings come one after the other" eval '[ $status = 0 ] && [ "$(sort -u "$err")" = "crayon: warning: speak: x is hard to say" ] && [ "$(wc -l <"$err")" = 5 ]'
 

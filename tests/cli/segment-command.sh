@@ -180,6 +180,17 @@ else
     skip "signals" "somebody above ignores them"
 fi
 
+# ---- Batches ----
+
+# A program that finds another one running leaves no map.
+runs 'mkdir running || exit 1; sleep 0.2; rmdir running; cp ready/map.* "$2"'
+seq 1 4 | sed "s|.*|{\"id\":&,\"in\":{\"image\":\"$photo\"},\"out\":{\"map\":\"map&.png\"}}|" >items.jsonl
+crayon run --allow-command --threads 4 --batch items.jsonl command.json
+ok "items of a batch come one after the other" eval '[ $status = 0 ] && cmp -s map4.png ready/map.png && [ "$(wc -l <"$out")" = 4 ]'
+runs 'exit 5'
+crayon run --allow-command --batch items.jsonl command.json
+ok "each tells how its program failed" eval '[ $status = 1 ] && [ "$(grep -c "\"error\":\"items.jsonl:[1-4]: stage .*sh: exited with status 5" "$out")" = 4 ]'
+
 # ---- What it leaves ----
 
 runs ':'
