@@ -278,7 +278,7 @@ cJSON *cr_json_merge(cJSON *target, const cJSON *patch)
 bool cr_json_is_integer(const cJSON *item)
 {
     return cJSON_IsNumber(item) && floor(item->valuedouble) == item->valuedouble &&
-           fabs(item->valuedouble) <= 9007199254740992.0;
+           fabs(item->valuedouble) <= CR_JSON_MAX_INTEGER;
 }
 
 /* Not cJSON_Compare(): it takes numbers that are nearly equal for equal, and its time doubles with

@@ -17,6 +17,8 @@
 #define CR_JSON_MAX_DOCUMENT (64u << 20) /* bytes of a document that becomes a tree */
 #define CR_JSON_MAX_NODES 2000000u       /* values in such a document */
 #define CR_JSON_MAX_STRING (16u << 20)   /* bytes of one string */
+/* 2^53 - 1: the next one is what a double makes of several whole numbers. */
+#define CR_JSON_MAX_INTEGER 9007199254740991.0
 
 /* ---- Pull reader ---- */
 
@@ -100,7 +102,7 @@ cJSON *cr_json_get(const cJSON *object, const char *key);
  * from `patch`. NULL when memory is exhausted. */
 cJSON *cr_json_merge(cJSON *target, const cJSON *patch);
 
-/* Is it a whole number that int64 holds exactly (|x| <= 2^53)? */
+/* Is it a whole number that stands for itself alone (|x| < 2^53)? */
 CR_API
 bool cr_json_is_integer(const cJSON *item);
 

@@ -11,8 +11,6 @@
 #include "base/paths.h"
 #include "media/coco.h"
 
-#define MAX_INTEGER 9007199254740992.0 /* 2^53 */
-
 struct scan {
     const char *path;
     struct cr_coco_found *found;           /* where the wanted annotation goes */
@@ -175,7 +173,7 @@ static int read_image(struct scan *scan, const struct cr_json_token *start, stru
     int member, result;
     while ((result = next_member(scan, members, &member, &token, err)) > 0) {
         if (member == 0) {
-            result = read_integer(scan, &token, "id", 0, MAX_INTEGER, &id, &problem, err);
+            result = read_integer(scan, &token, "id", 0, CR_JSON_MAX_INTEGER, &id, &problem, err);
         } else if (token.type != CR_JSON_STRING) {
             result = complain(scan, &token, &problem, err, "\"file_name\" is not a string");
         } else {
@@ -212,7 +210,7 @@ static int visit_image(struct scan *scan, const struct cr_json_token *start, str
     int member, result;
     while ((result = next_member(scan, members, &member, &token, err)) > 0) {
         if (member == 0)
-            result = read_integer(scan, &token, "id", 0, MAX_INTEGER, &id, &problem, err);
+            result = read_integer(scan, &token, "id", 0, CR_JSON_MAX_INTEGER, &id, &problem, err);
         else
             result = read_string(scan, &token, "file_name", &name, &problem, err);
         if (result < 0)
@@ -297,8 +295,8 @@ static int read_segment(struct scan *scan, const struct cr_json_token *start, st
         if (member == 0)
             result = read_integer(scan, &token, "id", 1, CR_COCO_MAX_ID, &segment.id, problem, err);
         else if (member == 1)
-            result = read_integer(scan, &token, "category_id", 0, MAX_INTEGER, &segment.category_id,
-                                  problem, err);
+            result = read_integer(scan, &token, "category_id", 0, CR_JSON_MAX_INTEGER,
+                                  &segment.category_id, problem, err);
         else
             result = read_crowd(scan, &token, &segment.crowd, err);
         if (result < 0)
@@ -412,8 +410,8 @@ static int read_annotation(struct scan *scan, const struct cr_json_token *start,
     reset_current(scan, start);
     while ((result = next_member(scan, members, &member, &token, err)) > 0) {
         if (member == 0) {
-            result = read_integer(scan, &token, "image_id", 0, MAX_INTEGER, &current->image_id,
-                                  &current->problem, err);
+            result = read_integer(scan, &token, "image_id", 0, CR_JSON_MAX_INTEGER,
+                                  &current->image_id, &current->problem, err);
         } else if (member == 2) {
             segmented = true;
             result = read_segments(scan, &token, err);
@@ -543,7 +541,7 @@ static int read_category(struct scan *scan, const struct cr_json_token *start, s
     int member, result, thing = -1;
     while ((result = next_member(scan, members, &member, &token, err)) > 0) {
         if (member == 0)
-            result = read_integer(scan, &token, "id", 0, MAX_INTEGER, &id, &problem, err);
+            result = read_integer(scan, &token, "id", 0, CR_JSON_MAX_INTEGER, &id, &problem, err);
         else if (member == 1)
             result = read_string(scan, &token, "name", &name, &problem, err);
         else

@@ -61,7 +61,7 @@ struct parser {
 static bool is_extent(const struct cr_json_token *token)
 {
     return token->type == CR_JSON_NUMBER && token->whole && token->number >= 0 &&
-           token->number < 9007199254740992.0;
+           token->number <= CR_JSON_MAX_INTEGER;
 }
 
 static int expect(struct parser *p, struct cr_json_token *token, enum cr_json_type type,

@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/json.h"
 #include "base/nearest.h"
 #include "base/paths.h"
 #include "plugin/options.h"
-
-/* Beyond this a double no longer tells neighbouring whole numbers apart. */
-#define LARGEST_INTEGER 9007199254740992.0
 
 /* ---- Look-up ---- */
 
@@ -133,8 +131,8 @@ static struct bounds bounds_of(const struct cr_option *option)
 {
     double lowest = -INFINITY, highest = INFINITY;
     if (option->type == CR_OPTION_TYPE_INT || option->type == CR_OPTION_TYPE_INTS) {
-        lowest = -LARGEST_INTEGER;
-        highest = LARGEST_INTEGER;
+        lowest = -CR_JSON_MAX_INTEGER;
+        highest = CR_JSON_MAX_INTEGER;
     } else if (option->type == CR_OPTION_TYPE_SIZE) {
         lowest = 0;
         highest = INT32_MAX;

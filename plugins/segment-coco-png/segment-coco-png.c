@@ -136,7 +136,7 @@ static const struct cr_element segment_element = {
         CR_OPTION_PATH("masks", struct segment_coco_png, masks, NULL, 0,
                        "the folder of the PNG files; by default, beside the JSON file, the folder "
                        "of its name without .json, or else the folder panoptic"),
-        CR_OPTION_INT("image_id", struct segment_coco_png, image_id, "-1", -1, 9007199254740992.0,
+        CR_OPTION_INT("image_id", struct segment_coco_png, image_id, "-1", -1, 9007199254740991.0,
                       0, "id of the image in the data set; -1: told by the picture's file name"),
         CR_OPTION_SIZE("size", struct segment_coco_png, size, NULL, 1, 65535, 0,
                        "height and width of the output panoptic, in pixels; by default those of "

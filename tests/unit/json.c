@@ -228,9 +228,10 @@ static void knows_integers(void **state)
         {"0.5", false},
         {"\"1\"", false},
         {"null", false},
-        {"9007199254740992", true},
-        {"-9007199254740992", true},
-        {"9007199254740994", false},
+        {"9007199254740991", true},
+        {"-9007199254740991", true},
+        {"9007199254740993", false}, /* it has become ...992 */
+        {"-9007199254740992", false},
         {"1e300", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

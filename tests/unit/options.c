@@ -100,7 +100,8 @@ static void test_check(void **unused)
         {"strings", "[]", NULL},
         {"strings", "[\"a\", null]", "item 2: a string is needed here, not null"},
         {"strings", "\"a\"", "a list of strings is needed here, not a string"},
-        {"open", "-9007199254740992", NULL},
+        {"open", "-9007199254740991", NULL},
+        {"open", "9007199254740993", "9007199254740992 is too large"},
         {"open", "1e16", "1e+16 is too large"},
         {"open", "0.1", "0.1 is no whole number"},
     };
@@ -221,7 +222,7 @@ static void test_store(void **unused)
     store(&state, &arena, "size", "[4, 5]", NULL);
     store(&state, &arena, "ints", "[7, 8]", NULL);
     store(&state, &arena, "strings", "[\"x\", \"\"]", NULL);
-    store(&state, &arena, "open", "-9007199254740992", NULL);
+    store(&state, &arena, "open", "-9007199254740991", NULL);
     assert_true(state.flag);
     assert_int_equal(state.count, 17);
     assert_true(state.ratio == 0.125);
@@ -235,7 +236,7 @@ static void test_store(void **unused)
     assert_int_equal(state.strings.count, 2);
     assert_string_equal(state.strings.items[0], "x");
     assert_string_equal(state.strings.items[1], "");
-    assert_true(state.open == -9007199254740992);
+    assert_true(state.open == -9007199254740991);
     assert_null(state.file);
     store(&state, &arena, "ints", "[]", NULL);
     assert_int_equal(state.ints.count, 0);

@@ -179,7 +179,7 @@ static int set_outputs(struct request *request, const cJSON *out, struct cr_erro
 static int check_id(const cJSON *id, struct cr_error *err)
 {
     if (cJSON_IsNumber(id) && !cr_json_is_integer(id) &&
-        (id->valuedouble >= 9007199254740992.0 || id->valuedouble <= -9007199254740992.0))
+        (id->valuedouble > CR_JSON_MAX_INTEGER || id->valuedouble < -CR_JSON_MAX_INTEGER))
         return cr_fail(err, CR_ERR_ARGUMENT,
                        "\"id\": the number is too large to come back unchanged; write it as a "
                        "string");
