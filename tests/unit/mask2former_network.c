@@ -340,6 +340,24 @@ static void test_wrong_pixels(void **unused)
     cr_tensor_unref(&pixels);
 }
 
+/* A network so wide that its tensors would have more numbers than tensors can have. */
+static void test_too_large(void **unused)
+{
+    (void)unused;
+    struct mask2former wide = network;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_tensor *classes, *masks;
+    const float numbers[3 * 8 * 8] = {0};
+    struct cr_tensor *pixels = upload(numbers, 1, 8, 8);
+    wide.config.swin.mlp_ratio = 1e8;
+    assert_int_equal(mask2former_forward(&classes, &masks, &wide, pixels, NULL, &err),
+                     CR_ERR_LIMIT);
+    assert_text("numbers", err.message,
+                "pictures of 8 x 8 pixels need a tensor of 38400000000 numbers: 2147483647 at "
+                "most; make them smaller with \"input_size\"");
+    cr_tensor_unref(&pixels);
+}
+
 /* ---- Want of memory ---- */
 
 /* On a device of its own, so that nothing stays. */
@@ -499,7 +517,8 @@ int main(void)
         cmocka_unit_test(test_recorded),     cmocka_unit_test(test_batch),
         cmocka_unit_test(test_sizes),        cmocka_unit_test(test_merging),
         cmocka_unit_test(test_defaults),     cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_wrong_pixels), cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, load_network, unload_network);
 }
