@@ -109,7 +109,9 @@ extern const struct bench_kind bench_matmul;
 extern const struct bench_kind bench_attention;
 enum bench_attention_flags {
     BENCH_CAUSAL = 1,
-    BENCH_WINDOW = 2, /* with a bias for each head and a mask for each item */
+    BENCH_BIAS = 2,   /* for each head */
+    BENCH_MASK = 4,   /* for each item */
+    BENCH_BIASES = 8, /* for each item and head */
 };
 /* n[]: queries, heads, d, points, then the sides of three square levels */
 extern const struct bench_kind bench_ms_deform_attn;

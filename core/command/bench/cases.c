@@ -36,7 +36,7 @@ const char *bench_model_title(enum bench_model model)
 
 #define WINDOW(windows, heads)                                                                     \
     CASE(SWIN, false, "attention/window/b" #windows "/h" #heads "/d32", attention, F32, windows,   \
-         heads, heads, 144, 144, 32, BENCH_WINDOW)
+         heads, heads, 144, 144, 32, BENCH_BIAS | BENCH_MASK)
 
 const struct bench_case bench_cases[] = {
     /* ---- The language model ---- */
@@ -126,6 +126,8 @@ const struct bench_case bench_cases[] = {
 
     CASE(SWIN, false, "conv2d/patch4/3x384x384", conv2d, F16, 3, 384, 192, 4, 4, 0),
     CASE(SWIN, false, "conv2d/3x3/256x96x96", conv2d, F16, 256, 96, 256, 3, 1, 1),
+    CASE(SWIN, false, "conv2d/1x1/192x96x96", conv2d, F16, 192, 96, 256, 1, 1, 0),
+    CASE(SWIN, false, "conv2d/1x1/1536x12x12", conv2d, F16, 1536, 12, 256, 1, 1, 0),
     LINEAR(SWIN, false, "f16", F16, 576, 192, 9216),
     CASE(SWIN, false, "linear_fused/gelu/768x192", linear_fused, F16, 9216, 768, 192,
          CR_ACTIVATION_GELU, 0, 0, 0, 0),
@@ -134,15 +136,26 @@ const struct bench_case bench_cases[] = {
     CASE(SWIN, true, "linear_fused/gelu/3072x768", linear_fused, F16, 576, 3072, 768,
          CR_ACTIVATION_GELU, 0, 0, 0, 0),
     LINEAR(SWIN, false, "f16", F16, 4608, 1536, 144),
+    LINEAR(SWIN, false, "f16", F16, 256, 256, 3024),
+    LINEAR(SWIN, false, "f16", F16, 2048, 256, 100),
     WINDOW(64, 6),
     WINDOW(16, 12),
     WINDOW(4, 24),
     WINDOW(1, 48),
+    CASE(SWIN, false, "attention/shifted/b64/h6/d32", attention, F32, 64, 6, 6, 144, 144, 32,
+         BENCH_BIASES),
+    CASE(SWIN, false, "attention/window7/b64/h3/d32", attention, F32, 64, 3, 3, 49, 49, 32,
+         BENCH_BIAS),
+    CASE(SWIN, false, "attention/masked/q100/k2304/h8/d32", attention, F32, 1, 8, 8, 100, 2304, 32,
+         BENCH_MASK),
     CASE(SWIN, false, "layer_norm/9216x192", layer_norm, F32, 9216, 192),
     CASE(SWIN, false, "layer_norm/144x1536", layer_norm, F32, 144, 1536),
     CASE(SWIN, false, "gelu/9216x768", gelu, F32, 9216, 768),
     CASE(SWIN, false, "roll/96x96x192", roll, F32, 1, 96, 96, 192, 6),
     CASE(SWIN, false, "pad/90x90x192/6", pad, F32, 1, 90, 90, 192, 6),
+    CASE(SWIN, false, "gather_rows/55296x32", gather_rows, F32, 55297, 32, 55296),
+    CASE(SWIN, false, "permute/64x144x6x32", permute, F32, 64, 144, 6, 32),
+    CASE(SWIN, false, "permute/1x96x96x256", permute, F32, 1, 96, 96, 256),
     CASE(SWIN, true, "permute/8x12x8x2304", permute, F32, 8, 12, 8, 2304),
     CASE(SWIN, true, "ms_deform_attn/3024x8x32/p4", ms_deform_attn, F32, 3024, 8, 32, 4, 12, 24,
          48),

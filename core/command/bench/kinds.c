@@ -140,10 +140,10 @@ static void prepare_attention(struct bench_inputs *inputs, const struct bench_ca
     const int64_t *n = c->n;
     bench_warm_f32(inputs, 4, SHAPE(n[0], n[1], n[3], n[5]));
     bench_cold(inputs, 2, c->type, 4, SHAPE(n[0], n[2], n[4], n[5]));
-    if ((n[6] & BENCH_WINDOW) == 0)
-        return;
-    bench_warm_f32(inputs, 4, SHAPE(1, n[1], n[3], n[4]));
-    bench_warm(inputs, CR_DTYPE_U8, 4, SHAPE(n[0], 1, n[3], n[4]), 0);
+    if ((n[6] & (BENCH_BIAS | BENCH_BIASES)) != 0)
+        bench_warm_f32(inputs, 4, SHAPE((n[6] & BENCH_BIAS) != 0 ? 1 : n[0], n[1], n[3], n[4]));
+    if ((n[6] & BENCH_MASK) != 0)
+        bench_warm(inputs, CR_DTYPE_U8, 4, SHAPE(n[0], 1, n[3], n[4]), 0);
 }
 
 static int run_attention(struct bench_inputs *inputs, const struct bench_case *c,
@@ -152,10 +152,11 @@ static int run_attention(struct bench_inputs *inputs, const struct bench_case *c
     struct cr_tensor *y = NULL;
     struct cr_attention extra = {.causal = (c->n[6] & BENCH_CAUSAL) != 0,
                                  .offset = c->n[4] - c->n[3]};
-    if ((c->n[6] & BENCH_WINDOW) != 0) {
-        extra.bias = inputs->warm[1];
-        extra.mask = inputs->warm[2];
-    }
+    int at = 1;
+    if ((c->n[6] & (BENCH_BIAS | BENCH_BIASES)) != 0)
+        extra.bias = inputs->warm[at++];
+    if ((c->n[6] & BENCH_MASK) != 0)
+        extra.mask = inputs->warm[at];
     int result = cr_op_attention(&y, inputs->warm[0], bench_cold_get(inputs, 0),
                                  bench_cold_get(inputs, 1), &extra, err);
     cr_tensor_unref(&y);
@@ -164,9 +165,13 @@ static int run_attention(struct bench_inputs *inputs, const struct bench_case *c
 
 static double bytes_attention(const struct bench_case *c)
 {
-    double window = (c->n[6] & BENCH_WINDOW) != 0 ? N(3) * N(4) * (4 * N(1) + N(0)) : 0;
+    double of_heads = (c->n[6] & BENCH_BIAS) != 0     ? N(1)
+                      : (c->n[6] & BENCH_BIASES) != 0 ? N(0) * N(1)
+                                                      : 0;
+    double of_items = (c->n[6] & BENCH_MASK) != 0 ? N(0) : 0;
     return 8 * N(0) * N(1) * N(3) * N(5) +
-           2 * bench_type_bytes(c->type, N(0) * N(2) * N(4) * N(5)) + window;
+           2 * bench_type_bytes(c->type, N(0) * N(2) * N(4) * N(5)) +
+           N(3) * N(4) * (4 * of_heads + of_items);
 }
 
 /* Two products over the pairs of a query and a key that it sees. */
