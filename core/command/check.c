@@ -164,9 +164,7 @@ static int print_effective(const struct cr_pipeline *pipeline)
     return EXIT_OK;
 }
 
-/* A failure for a reason outside of the file is a finding like others, which names the file
- * already.
- */
+/* A failure for a reason outside of the file is a finding like others, and those name the file. */
 static void add_failure(struct checked *checked, const struct cr_error *err)
 {
     size_t length = strlen(checked->path);

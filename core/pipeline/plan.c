@@ -168,7 +168,7 @@ static int plan_all(struct cr_run *run, struct cr_error *err)
 int cr_run_plan(struct cr_run *run, struct cr_error *err)
 {
     struct cr_pipeline *pipeline = run->pipeline;
-    run->plan_count = 0;
+    run->plan_count = run->time_count = 0;
     for (size_t i = 0; i < pipeline->node_count; i++)
         if (pipeline->nodes[i].is_open)
             return cr_fail(err, CR_ERR_ARGUMENT,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Plans of memory: against what runs then measure, on the CPU, or on the device that
  * CRAYON_TEST_VULKAN names. */
-#include "run_stage.h"
+#include <unistd.h>
 
-#define STAGES 4
+#include "run_stage.h"
 
 static const char *device(void)
 {
@@ -110,10 +110,38 @@ static void equals_what_is_measured(void **state)
     compare("added", collavo("", "'weights': 'q8_0',", "'crayon': 'add', 'max_tokens': 1,"), 0);
 }
 
+/* Weight files are closed when every stage that reads them is. */
+static void closes_what_is_released(void **state)
+{
+    (void)state;
+    static const char released[] = "'release': true,";
+    struct cr_error err = CR_ERROR_INIT;
+    if (access("/proc/self/fd", R_OK) != 0 || strcmp(device(), "cpu") != 0)
+        skip_because("open files are counted in /proc, on the CPU, which opens none itself");
+    const size_t before = count_files("/proc/self/fd");
+    struct cr_pipeline *pipeline = collavo(released, released, "'max_tokens': 2,");
+    struct cr_run *run = prepare(pipeline);
+    assert_int_equal(cr_run_check_memory(run, &err), 0);
+    assert_int_equal(cr_run_execute(run, &err), 0);
+    assert_int_equal(count_files("/proc/self/fd"), before + 1); /* that of the language model */
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+    pipeline = collavo(released, released, "'release': true, 'max_tokens': 2,");
+    run = prepare(pipeline);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cr_run_check_memory(run, &err), 0);
+        assert_int_equal(cr_run_execute(run, &err), 0);
+        assert_int_equal(count_files("/proc/self/fd"), before);
+    }
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_what_is_measured),
+        cmocka_unit_test(closes_what_is_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
