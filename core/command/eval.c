@@ -335,5 +335,5 @@ const struct command command_eval = {
     .options = eval_options,
     .settings_size = sizeof(struct eval_settings),
     .run = run_eval,
-    .notes = "'crayon plugins' lists the tasks, 'crayon plugins TASK' shows the options of one.",
+    .notes = "'crayon plugins' lists the tasks; 'crayon plugins TASK' shows its options.",
 };
