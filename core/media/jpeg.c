@@ -80,7 +80,24 @@ static bool attempt(struct session *session, void (*step)(struct session *))
 
 /* ---- Reading ---- */
 
-/* A progressive picture may hold thousands of scans, each of which costs a pass over everything. */
+/* A progressive picture may hold thousands of scans, each of which costs a pass over everything.
+ * They are counted before memory is asked for, by markers, which only start with 0xFF (and are not
+ * followed by 0 there); in a damaged file libjpeg may see more. */
+static uint32_t count_scans(const struct cr_encoded *file)
+{
+    uint32_t scans = 0;
+    for (size_t at = 2; at < file->size && file->size - at >= 4;) {
+        const uint8_t *found = memchr(file->data + at, 0xFF, file->size - at - 3);
+        if (found == NULL || found[1] == 0xD9)
+            break;
+        bool alone = found[1] <= 0x01 || (found[1] >= 0xD0 && found[1] <= 0xD8);
+        at = (size_t)(found - file->data);
+        at += found[1] == 0xFF ? 1 : alone ? 2 : 2 + (size_t)(found[2] << 8 | found[3]);
+        scans += found[1] == 0xDA;
+    }
+    return scans;
+}
+
 static void on_progress(j_common_ptr codec)
 {
     struct session *session = codec->client_data;
@@ -118,14 +135,19 @@ static void read_rows(struct session *session)
     jpeg_finish_decompress(reader);
 }
 
+static int too_many_scans(const struct cr_encoded *file, struct cr_error *err)
+{
+    return cr_fail(err, CR_ERR_LIMIT,
+                   "%s: the JPEG picture has more than %u scans, which would take very long%s",
+                   file->name, file->max_scans,
+                   file->adjustable ? "; raise the limit with \"max_scans\"" : "");
+}
+
 static int failure(const struct session *session, struct cr_error *err)
 {
     const char *name = session->file->name;
     if (session->too_many_scans)
-        return cr_fail(err, CR_ERR_LIMIT,
-                       "%s: the JPEG picture has more than %u scans, which would take very long%s",
-                       name, session->file->max_scans,
-                       session->file->adjustable ? "; raise the limit with \"max_scans\"" : "");
+        return too_many_scans(session->file, err);
     if (session->code == JERR_OUT_OF_MEMORY)
         return cr_fail(err, CR_ERR_MEMORY, "%s: out of memory while the JPEG picture was read",
                        name);
@@ -146,6 +168,8 @@ static int check_header(const struct session *session, struct cr_error *err)
         cr_encoded_check_size(session->file, reader->image_height, reader->image_width, err);
     if (result < 0)
         return result;
+    if (count_scans(session->file) > session->file->max_scans)
+        return too_many_scans(session->file, err);
     if (reader->data_precision != 8)
         return cr_fail(err, CR_ERR_UNSUPPORTED,
                        "%s: a JPEG picture of %d bits; convert it to 8 bits", name,

@@ -410,6 +410,12 @@ static void test_limits(void **unused)
     limits.max_bytes = bytes.size;
     assert_int_equal(cr_image_decode(&image, bytes.data, bytes.size, "x.jpg", &limits, &err), 0);
     cr_image_unref(&image);
+    for (limits.max_scans = 9; limits.max_scans >= 5; limits.max_scans--) {
+        sweep_arm(CR_FAULT_ALLOC, ENOMEM, 1);
+        int result = cr_image_decode(&image, bytes.data, bytes.size, "x.jpg", &limits, &err);
+        assert_false(sweep_disarm()); /* nothing was allocated */
+        assert_int_equal(result, CR_ERR_LIMIT);
+    }
     limits.max_scans = 5;
     assert_int_equal(cr_image_decode(&image, bytes.data, bytes.size, "x.jpg", &limits, &err),
                      CR_ERR_LIMIT);
@@ -483,6 +489,14 @@ static const struct {
      "a TIFF picture, which is not read here; convert it to PNG or JPEG"},
     {"MM\0*\0\0\0\x08", 8, CR_ERR_UNSUPPORTED,
      "a TIFF picture, which is not read here; convert it to PNG or JPEG"},
+    {"MM\0+\0\x08\0\0", 8, CR_ERR_UNSUPPORTED,
+     "a TIFF picture, which is not read here; convert it to PNG or JPEG"},
+    {"\0\0\1\0\1\0", 6, CR_ERR_UNSUPPORTED,
+     "an icon, which is not read here; convert it to PNG or JPEG"},
+    {"P6\n4 4\n255\n", 11, CR_ERR_UNSUPPORTED,
+     "a PPM picture, which is not read here; convert it to PNG or JPEG"},
+    {"qoif\0\0\0\4", 8, CR_ERR_UNSUPPORTED,
+     "a QOI picture, which is not read here; convert it to PNG or JPEG"},
     {"BM\x36\x04\0\0", 6, CR_ERR_UNSUPPORTED,
      "a BMP picture, which is not read here; convert it to PNG or JPEG"},
     {"%PDF-1.7", 8, CR_ERR_UNSUPPORTED, "a PDF, which is not read here; convert it to PNG or JPEG"},
