@@ -245,6 +245,7 @@ static void segment(void **state)
     struct cr_run *run = NULL;
     snprintf(set, sizeof(set), "segment.model=%s", source_path("tests/golden/mask2former"));
     const char *const sets[] = {set,
+                                "segment.device=cpu",
                                 "segment.input_size=[96, 128]",
                                 "segment.threshold=0.1",
                                 "segment.mask_threshold=0.1",
