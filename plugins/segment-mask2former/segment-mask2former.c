@@ -362,12 +362,24 @@ static int segmenter_run(void *state, struct cr_context *context, struct cr_erro
     cr_value_unref(&segmentation.grid);
     return result;
 }
+/* How many queries are candidates is not known before they are there: perhaps all. */
+static int segmenter_plan(void *state, struct cr_context *context, struct cr_error *err)
+{
+    struct segmenter *segmenter = state;
+    const double threshold = segmenter->rules.threshold;
+    segmenter->rules.threshold = -1;
+    int result = segmenter_run(state, context, err);
+    segmenter->rules.threshold = threshold;
+    return result;
+}
+
 static const struct cr_stage_ops segmenter_ops = {
     .size = sizeof(struct cr_stage_ops),
     .check = segmenter_check,
     .open = segmenter_open,
     .run = segmenter_run,
     .close = segmenter_close,
+    .plan = segmenter_plan,
 };
 
 static const struct cr_element segmenter_element = {

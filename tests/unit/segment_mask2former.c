@@ -691,6 +691,31 @@ static void only_what_is_wanted_is_computed(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
+/* All queries may become candidates, and the plan has room for them. */
+static void all_candidates_are_planned(void **state)
+{
+    (void)state;
+    struct cr_pipeline *pipeline = segmenter(
+        with_model(source_path(MODEL), ", \"input_size\": [32, 32], \"threshold\": 0"), "image");
+    struct cr_image *image = noise(300, 400, 7);
+    struct cr_value *value = stage_images(&image, 1);
+    struct cr_run *run = NULL;
+    struct cr_error err = CR_ERROR_INIT;
+    assert_int_equal(cr_run_create(&run, pipeline, &err), 0);
+    assert_int_equal(cr_run_set_input(run, "image", value, &err), 0);
+    assert_int_equal(cr_run_want(run, "panoptic", &err), 0);
+    cr_value_unref(&value);
+    if (cr_run_plan(run, &err) < 0 || cr_run_execute(run, &err) < 0)
+        fail_msg("%s", err.message);
+    const double planned = (double)cr_run_planned_stage(run, 0).peak;
+    const double measured = figure_of(run, "device_peak_bytes");
+    /* Some may have no object. */
+    if (measured > planned || measured < planned / 2)
+        fail_msg("%g bytes planned, %g measured", planned, measured);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 /* ---- What is refused ---- */
 
 static void mistakes_are_found(void **state)
@@ -932,6 +957,7 @@ int main(void)
         cmocka_unit_test(batches_are_items),
         cmocka_unit_test(sizes_may_differ),
         cmocka_unit_test(only_what_is_wanted_is_computed),
+        cmocka_unit_test(all_candidates_are_planned),
         cmocka_unit_test(mistakes_are_found),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(bad_tensors_are_refused),
