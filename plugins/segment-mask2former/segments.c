@@ -165,17 +165,18 @@ static int32_t use_row(struct band *band, int32_t row)
     return at;
 }
 
-/* Bilinear, align_corners false: the places and weights of cr_op_resize(). */
+/* Bilinear, align_corners false, as the reference weighs. */
 static void fill_band(struct band *band, int32_t height)
 {
     band->used_count = 0;
     for (int32_t i = 0; i < band->rows; i++) {
-        double at = ((double)(band->first + i) + 0.5) * MASK_SIDE / height - 0.5, whole = floor(at);
-        int32_t row = (int32_t)whole;
-        band->upper[i] = (float)(1 - (at - whole));
-        band->lower[i] = (float)(at - whole);
-        band->above[i] = use_row(band, row < 0 ? 0 : row);
-        band->below[i] = use_row(band, row + 1 >= MASK_SIDE ? MASK_SIDE - 1 : row + 1);
+        double at = ((double)(band->first + i) + 0.5) * MASK_SIDE / height - 0.5;
+        at = at < 0 ? 0 : at;
+        const int32_t row = (int32_t)at;
+        band->lower[i] = (float)(at - row);
+        band->upper[i] = 1 - band->lower[i];
+        band->above[i] = use_row(band, row);
+        band->below[i] = use_row(band, row + 1 < MASK_SIDE ? row + 1 : row);
     }
 }
 
