@@ -15,7 +15,7 @@ struct eval_settings {
     struct number limit;
     struct device_settings device;
     const char *plugin_path;
-    bool json, quiet, allow_command;
+    bool no_plan, json, quiet, allow_command;
 };
 
 #define MEMBER(name) offsetof(struct eval_settings, name)
@@ -32,6 +32,7 @@ static const struct option eval_options[] = {
      "search these folders for plugins first"},
     {"allow-command", OPTION_FLAG, MEMBER(allow_command), NULL,
      "let stages run other programs (segment-command)"},
+    {"no-plan", OPTION_FLAG, MEMBER(no_plan), NULL, "load also what memory will not hold"},
     {"json", OPTION_FLAG, MEMBER(json), NULL, "print everything as one JSON object"},
     {"quiet", OPTION_FLAG, MEMBER(quiet), NULL, "no notes, hints, warnings or progress"},
     {NULL, OPTION_FLAG, 0, NULL, NULL},
@@ -232,6 +233,7 @@ static int evaluate(struct evaluation *e, struct cr_report *report)
         .pipeline = e->session.pipeline,
         .limit = settings->limit.value,
         .threads = threads < UINT_MAX ? (unsigned)threads : UINT_MAX,
+        .no_plan = settings->no_plan,
         .log = e->log,
         .cancel = stop_flag(),
         .progress = settings->quiet ? NULL : on_progress,

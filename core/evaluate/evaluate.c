@@ -220,6 +220,8 @@ int cr_evaluate(struct cr_evaluated *out, const struct cr_evaluate_params *param
     struct cr_task task = {.params = params};
     *out = (struct cr_evaluated){.count = 0};
     int result = cr_task_bind(&task, report, err);
+    if (result == 0 && task.run != NULL && !params->no_plan)
+        result = cr_run_check_memory(task.run, err);
     if (result == 0)
         result = work_out(&task, out, err);
     if (result < 0)

@@ -14,6 +14,7 @@ struct cr_evaluate_params {
     struct cr_pipeline *pipeline; /* NULL: the task answers itself */
     uint64_t limit;               /* do only the first so many items; 0: all */
     unsigned threads;             /* for tasks that can use several; 0: one for each processor */
+    bool no_plan;                 /* run a pipeline that memory may not hold, too */
     const struct cr_log *log;     /* or NULL */
     const volatile int *cancel;   /* nonzero: stop at the next safe point; or NULL */
     /* Called by one thread at a time; either may be NULL. An item is through. An item failed: its
@@ -55,9 +56,10 @@ struct cr_evaluated {
 };
 
 /* Run a task. First everything is checked, and nothing opened: mistakes go into `report`, all at
- * once, and make the result CR_ERR_PIPELINE. An item that fails is reported and left out; when a
- * stage of the pipeline cannot be opened, or the task itself fails, so does the function. What was
- * done when the cancel flag is seen keeps its figures. */
+ * once, and make the result CR_ERR_PIPELINE; a pipeline that does not fit into memory is refused.
+ * An item that fails is reported and left out; when a stage of the pipeline cannot be opened, or
+ * the task itself fails, so does the function. What was done when the cancel flag is seen keeps its
+ * figures. */
 CR_API
 int cr_evaluate(struct cr_evaluated *out, const struct cr_evaluate_params *params,
                 struct cr_report *report, struct cr_error *err);

@@ -244,16 +244,17 @@ static int execute(struct variants *v, size_t index, struct cr_error *err)
 /* "coco: 1.234 s (segment 0.812 s, overlay 0.301 s; as before: crayon)" */
 static void print_heading(const struct variant *variant)
 {
-    const char *before = " (";
+    const size_t ran = cr_run_times(variant->done);
     print("%s: %.3f s", variant->name, variant->seconds);
-    for (size_t i = 0; i < cr_run_times(variant->done); i++, before = ", ") {
+    for (size_t i = 0; i < ran; i++) {
         struct cr_stage_time time = cr_run_time(variant->done, i);
-        print("%s%s %.3f s", before, time.name, time.open_seconds + time.run_seconds);
+        print("%s%s %.3f s", i == 0 ? " (" : ", ", time.name, time.open_seconds + time.run_seconds);
     }
-    before = cr_run_times(variant->done) > 0 ? "; as before: " : " (as before: ";
-    for (size_t i = 0; cr_run_taken(variant->done, i) != NULL; i++, before = ", ")
-        print("%s%s", before, cr_run_taken(variant->done, i));
-    print("%s\n", strcmp(before, " (as before: ") == 0 ? "" : ")");
+    const char *before = ran > 0 ? "; as before: " : " (as before: ", *name;
+    size_t taken = 0;
+    for (; (name = cr_run_taken(variant->done, taken)) != NULL; taken++, before = ", ")
+        print("%s%s", before, name);
+    print("%s\n", ran + taken > 0 ? ")" : "");
 }
 
 static void run_variant(struct variants *v, size_t index)
