@@ -6,6 +6,7 @@
 
 #include "activation.h"
 #include "gemm.h"
+#include "lanes.h"
 #include "product.h"
 
 #define LINEAR_IN_X 0
@@ -13,6 +14,10 @@
 #define LINEAR_IN_BIAS 2
 #define LINEAR_IN_RESIDUAL 3
 #define LINEAR_IN_BRANCHES 4
+
+/* Rows of x that one task multiplies, about: half a megabyte of y, and packing the weights again
+ * for each such task costs three hundredths. */
+#define TASK_ROWS 1024
 
 /* A branch with at least one row that is not skipped: t = A source for those rows, and B. */
 struct branch {
@@ -54,6 +59,20 @@ static void *piece(struct pieces *pieces, size_t bytes)
 
 /* ---- Ranges of y ---- */
 
+/* y += factor x */
+CPU_INLINE void add_body(enum cpu_level level, const float *x, int64_t count, float factor,
+                         float *y)
+{
+    (void)level;
+    int64_t i = 0;
+    for (; i + CPU_LANES <= count; i += CPU_LANES)
+        CPU_STORE8(y + i, CPU_LOAD8(y + i) + CPU_LOAD8(x + i) * factor);
+    for (; i < count; i++)
+        y[i] += factor * x[i];
+}
+CPU_VARIANTS(add, (enum cpu_level level, const float *x, int64_t count, float factor, float *y),
+             (level, x, count, factor, y))
+
 /* y[rows] += scale (B t), for columns n0..n1-1 and the branch's rows among m0..m1-1. */
 static void add_branch(const struct branch *b, const struct linear *l, int64_t n0, int64_t n1,
                        int64_t m0, int64_t m1, float *work)
@@ -71,10 +90,8 @@ static void add_branch(const struct branch *b, const struct linear *l, int64_t n
             int64_t row = b->rows != NULL ? b->rows[i] : i;
             if (row < m0 || row >= m1)
                 continue;
-            float s = b->scale != NULL ? b->scale[row] : 1;
-            float *y = l->y + row * l->n + n0;
-            for (int64_t j = 0; j < width; j++)
-                y[j] += s * part[(i - r) * width + j];
+            add(cpu_level(l->cpu), part + (i - r) * width, width,
+                b->scale != NULL ? b->scale[row] : 1, l->y + row * l->n + n0);
         }
     }
 }
@@ -82,17 +99,16 @@ static void add_branch(const struct branch *b, const struct linear *l, int64_t n
 static void finish_range(const struct linear *l, int64_t n0, int64_t n1, int64_t m0, int64_t m1,
                          float *work)
 {
+    const enum cpu_level level = cpu_level(l->cpu);
     for (int64_t i = m0; i < m1 && l->bias != NULL; i++)
-        for (int64_t j = n0; j < n1; j++)
-            l->y[i * l->n + j] += l->bias[j];
+        add(level, l->bias + n0, n1 - n0, 1, l->y + i * l->n + n0);
     for (int i = 0; i < l->branches; i++)
         add_branch(&l->branch[i], l, n0, n1, m0, m1, work);
     for (int64_t i = m0; i < m1; i++) {
         float *y = l->y + i * l->n + n0;
-        cpu_activate(cpu_level(l->cpu), l->activation, y, n1 - n0);
+        cpu_activate(level, l->activation, y, n1 - n0);
         if (l->residual != NULL)
-            for (int64_t j = 0; j < n1 - n0; j++)
-                y[j] += l->residual[i * l->n + n0 + j];
+            add(level, l->residual + i * l->n + n0, n1 - n0, 1, y);
     }
 }
 
@@ -107,7 +123,8 @@ static void run_task(void *argument, int64_t index, int worker)
     finish_range(l, n0, n1, m0, m1, work);
 }
 
-/* Columns are shared out first; rows too where there are few columns. */
+/* Columns are shared out first; rows too where there are few columns, or so many rows that their
+ * part of y does not stay in the cache until it is finished. */
 static void share_out(struct linear *l)
 {
     l->chunk = cpu_product_chunk(&l->product);
@@ -115,13 +132,15 @@ static void share_out(struct linear *l)
     l->row_tasks = 1;
     if (!l->product.tiled)
         return;
-    const int64_t wanted = 4 * cpu_pool_threads(l->cpu->pool), least = 8 * l->product.tile.mr;
-    int64_t column_tasks = (l->n + l->chunk - 1) / l->chunk;
-    if (column_tasks >= wanted || l->m <= least)
+    const int64_t threads = cpu_pool_threads(l->cpu->pool), mr = l->product.tile.mr;
+    const int64_t column_tasks = (l->n + l->chunk - 1) / l->chunk;
+    int64_t row_tasks = l->m / TASK_ROWS, most = l->m / (8 * mr);
+    if (row_tasks * column_tasks < 4 * threads)
+        row_tasks = (4 * threads + column_tasks - 1) / column_tasks;
+    row_tasks = row_tasks > most ? most : row_tasks;
+    if (row_tasks <= 1)
         return;
-    int64_t rows = (l->m * column_tasks + wanted - 1) / wanted;
-    rows = rows < least ? least : rows;
-    l->rows_per_task = (rows + l->product.tile.mr - 1) / l->product.tile.mr * l->product.tile.mr;
+    l->rows_per_task = ((l->m + row_tasks - 1) / row_tasks + mr - 1) / mr * mr;
     l->row_tasks = (l->m + l->rows_per_task - 1) / l->rows_per_task;
 }
 
