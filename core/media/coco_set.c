@@ -43,7 +43,7 @@ struct cr_coco {
 /* The list with room for `more` items behind its `count`; NULL: no memory. */
 static void *grow(void *items, size_t count, size_t more, size_t *capacity, size_t bytes)
 {
-    if (*capacity - count >= more)
+    if (items != NULL && *capacity - count >= more)
         return items;
     size_t wanted = 2 * *capacity + more + 64;
     void *grown = cr_realloc_array(items, wanted, bytes);

@@ -634,6 +634,30 @@ static void test_sets(void **unused)
     }
 }
 
+/* A picture where nothing is to be found may be the first, or the only one. */
+static void test_empty_sets(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {"{\"annotations\": [" HOUSE "]}", "{\"annotations\": []}"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_coco *set;
+        struct cr_panoptic *map;
+        if (cr_coco_open(&set, write_dataset(texts[i]), NULL, &err) < 0)
+            fail_msg("%s", err.message);
+        assert_int_equal(cr_coco_count(set), 1 - i);
+        assert_int_equal(cr_coco_classes(set), 0);
+        assert_int_equal(cr_coco_find(set, 6), 0);
+        if (i == 0) {
+            assert_null(cr_coco_entry(set, 0).image);
+            assert_int_equal(cr_coco_map(&map, set, 0, &err), 0);
+            assert_int_equal(cr_panoptic_count(map), 0);
+            cr_panoptic_unref(&map);
+        }
+        cr_coco_close(&set);
+    }
+}
+
 static void test_broken_sets(void **unused)
 {
     (void)unused;
@@ -773,8 +797,8 @@ int main(void)
         cmocka_unit_test(test_broken_files), cmocka_unit_test(test_other_annotations),
         cmocka_unit_test(test_too_many),     cmocka_unit_test(test_save),
         cmocka_unit_test(test_save_nothing), cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_broken_sets),  cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_empty_sets),   cmocka_unit_test(test_broken_sets),
+        cmocka_unit_test(test_faults),       cmocka_unit_test(test_sample),
     };
     return cmocka_run_group_tests_name("coco", tests, NULL, NULL);
 }
