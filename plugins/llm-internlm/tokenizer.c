@@ -6,6 +6,7 @@
 #include <crayon/file.h>
 #include <crayon/memory.h>
 
+#include "charsmap.h"
 #include "pieces.h"
 #include "tokenizer.h"
 
@@ -182,6 +183,8 @@ static int load_pieces(struct tokenizer *tokenizer, const struct cr_model *model
     int result = cr_model_file(model, "tokenizer.model", &path, err);
     if (result == 0)
         result = cr_file_read(path, MAX_MODEL_BYTES, &data, &size, err);
+    if (result == 0 && (result = charsmap_check(data, size, err)) < 0)
+        cr_error_prefix(err, "%s", path);
     if (result == 0 && (tokenizer->pieces = pieces_load(data, size, message)) == NULL)
         result = cr_fail(err, CR_ERR_FORMAT, "%s: it is no SentencePiece model: %s", path, message);
     cr_free(data);

@@ -362,6 +362,31 @@ static void test_hostile_models(void **unused)
     cr_free(data);
 }
 
+/* Tables of characters in which the library would read beyond their ends: a trie that leads out of
+ * itself, a replacement behind the texts, one without an end. */
+static void test_hostile_tables(void **unused)
+{
+    (void)unused;
+    static const char *const names[] = {"far", "value", "unterminated"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct cr_error err = CR_ERROR_INIT;
+        struct cr_model *model = NULL;
+        struct tokenizer *tokenizer = NULL;
+        char name[100], path[4096], *data;
+        size_t size;
+        snprintf(name, sizeof(name), "tests/fuzz/corpus/tokenizer/charsmap-%s", names[i]);
+        data = read_test_file(source_path(name), &size);
+        const char *folder = folder_with(source_path("tests/tokenizer/small.model"));
+        snprintf(path, sizeof(path), "%s/tokenizer.model", folder);
+        write_test_file(path, data + 1, size - 1); /* before it: no added tokens */
+        assert_int_equal(cr_model_open(&model, folder, NULL, &err), 0);
+        assert_int_equal(tokenizer_open(&tokenizer, model, -1, &err), CR_ERR_FORMAT);
+        if (strstr(err.message, "tokenizer.model: its table of characters leads out") == NULL)
+            fail_msg("%s: %s", names[i], err.message);
+        cr_model_unref(&model);
+    }
+}
+
 /* ---- Templates ---- */
 
 static char *filled(const char *name, const char *question, size_t images, bool captions,
@@ -460,11 +485,11 @@ static void test_wrong_templates(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recorded),        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_added_tokens),    cmocka_unit_test(test_nul),
-        cmocka_unit_test(test_not_utf8),        cmocka_unit_test(test_wrong_ids),
-        cmocka_unit_test(test_hostile_models),  cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_wrong_templates),
+        cmocka_unit_test(test_recorded),       cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_added_tokens),   cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_not_utf8),       cmocka_unit_test(test_wrong_ids),
+        cmocka_unit_test(test_hostile_models), cmocka_unit_test(test_hostile_tables),
+        cmocka_unit_test(test_templates),      cmocka_unit_test(test_wrong_templates),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }
