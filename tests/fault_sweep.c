@@ -173,10 +173,12 @@ static void describe(const void *place, char *text, size_t size)
 static int sweep_site(enum cr_fault_kind kind, int number, const struct site *site,
                       const struct attempt *todo)
 {
+    const char *sanitizers = getenv("SANITIZERS");
+    const int most = sanitizers != NULL && sanitizers[0] != '\0' ? 1 : FIRST_HITS;
     int n = 0;
     char place[300], what[400];
     describe(site->place, place, sizeof(place));
-    while (n < FIRST_HITS && n < site->hits) {
+    while (n < most && n < site->hits) {
         snprintf(what, sizeof(what), "call %d of kind %d from %s", ++n, (int)kind, place);
         arm(kind, number, site->place, n, fail_one);
         if (!attempt(todo, what))
