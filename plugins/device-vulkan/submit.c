@@ -12,11 +12,14 @@
 
 #include "vk.h"
 
-#define LIMIT 0.2            /* seconds of work in one submission */
-#define EARLY 0.0005         /* seconds of work that are worth handing to a device without any */
-#define POLL_EVERY 16        /* dispatches */
-#define LEAST_TIME 0.001     /* seconds of a submission from which rates are learnt */
-#define PATIENCE 30.0        /* seconds that a wait is given, beside what follows: */
+#define LIMIT 0.2        /* seconds of work in one submission */
+#define EARLY 0.0005     /* seconds of work that are worth handing to a device without any */
+#define POLL_EVERY 16    /* dispatches */
+#define LEAST_TIME 0.001 /* seconds of a submission from which rates are learnt */
+#define PATIENCE 30.0    /* seconds that a wait is given, beside what follows: */
+#define PATIENCE_SOFTWARE                                                                          \
+    600.0                    /* the same of a driver that computes, and compiles, on a processor   \
+                                that others may keep busy */
 #define PATIENCE_FACTOR 50   /* times the estimate of what is in flight */
 #define MOST_PATIENCE 3600.0 /* whatever the estimate says */
 #define FAREWELL 5.0         /* seconds that close() waits for a device that did not answer */
@@ -88,7 +91,7 @@ int vk_queue_init(struct vk *vk, struct cr_error *err)
     queue->byte_rate = software ? 2e8 : 1e10;
     queue->operation_rate = software ? 1e8 : 1e11;
     queue->overhead = software ? 2e-5 : 4e-6;
-    queue->patience = PATIENCE;
+    queue->patience = software ? PATIENCE_SOFTWARE : PATIENCE;
     int result = create_timeline(vk, err);
     if (result == 0)
         result = create_queries(vk, err);

@@ -429,7 +429,7 @@ static const struct mistake {
     {"\"length_penalty\": 2", "/length_penalty: it has no effect without \"beams\""},
     {"\"early_stopping\": true", "/early_stopping: it has no effect without \"beams\""},
     {"\"repetition_penalty\": 0", "/repetition_penalty: 0 is outside 0.01..100"},
-    {"\"seed\": -1", "/seed: -1 is outside 0.."},
+    {"\"seed\": -1", "/seed: -1 is not at least 0"},
     {"\"max_tokens\": -1", "/max_tokens: -1 is outside 0.."},
     {"\"beams\": 64, \"eos\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]",
      "/eos: with 64 beams a list of at most 15 ends is followed, this has 16"},
