@@ -25,7 +25,8 @@ static void problem(const struct cr_binder *binder, const struct cr_node *node, 
 static void store(const struct cr_binder *binder, struct cr_node *node,
                   const struct cr_option *option, const cJSON *value)
 {
-    bool has_path = option->type == CR_OPTION_TYPE_PATH || option->type == CR_OPTION_TYPE_MODEL;
+    bool has_path = option->type == CR_OPTION_TYPE_PATH || option->type == CR_OPTION_TYPE_MODEL ||
+                    option->type == CR_OPTION_TYPE_FILE;
     const char *folder = has_path ? binder->folder(binder->user, node, option->name) : ".";
     if (cr_option_store(option, value, folder, binder->arena, node->state, NULL) < 0)
         *binder->no_memory = true;

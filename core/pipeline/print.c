@@ -38,7 +38,7 @@ static bool copy_extras(cJSON *object, const cJSON *from)
 
 /* ---- Options ---- */
 
-/* A path as the stage has it, from the root. Public names of models stay. */
+/* A path as the stage has it, from the root. Names of models and of installed files stay. */
 static bool add_path(cJSON *object, const struct cr_node *node, const struct cr_option *option,
                      const char *here)
 {
@@ -47,8 +47,10 @@ static bool add_path(cJSON *object, const struct cr_node *node, const struct cr_
     if (path == NULL)
         return true;
     struct stat st;
-    bool is_name =
-        option->type == CR_OPTION_TYPE_MODEL && (cr_io_stat(path, &st) < 0 || !S_ISDIR(st.st_mode));
+    bool is_name = option->type == CR_OPTION_TYPE_FILE ? strchr(path, '/') == NULL
+                   : option->type == CR_OPTION_TYPE_MODEL
+                       ? cr_io_stat(path, &st) < 0 || !S_ISDIR(st.st_mode)
+                       : false;
     char *whole = is_name ? cr_strdup(path) : cr_path_join(here, path);
     bool done = whole != NULL && add(object, option->name, cJSON_CreateString(whole));
     cr_free(whole);
@@ -58,7 +60,8 @@ static bool add_path(cJSON *object, const struct cr_node *node, const struct cr_
 static bool add_option(cJSON *object, const struct cr_node *node, const struct cr_option *option,
                        const char *here)
 {
-    if (option->type == CR_OPTION_TYPE_PATH || option->type == CR_OPTION_TYPE_MODEL)
+    if (option->type == CR_OPTION_TYPE_PATH || option->type == CR_OPTION_TYPE_MODEL ||
+        option->type == CR_OPTION_TYPE_FILE)
         return add_path(object, node, option, here);
     if (cr_json_get(node->json, option->name) != NULL)
         return copy(object, option->name, node->json);

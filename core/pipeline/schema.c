@@ -165,6 +165,7 @@ static void describe_kind(struct builder *builder, cJSON *to, const struct cr_op
         break;
     case CR_OPTION_TYPE_PATH:
     case CR_OPTION_TYPE_MODEL:
+    case CR_OPTION_TYPE_FILE:
         add_string(builder, to, "type", "string");
         add_number(builder, to, "minLength", 1);
         break;

@@ -62,6 +62,7 @@ bool cr_option_equal(const struct cr_option *option, const void *state, const vo
     case CR_OPTION_TYPE_CHOICE:
     case CR_OPTION_TYPE_PATH:
     case CR_OPTION_TYPE_MODEL:
+    case CR_OPTION_TYPE_FILE:
         return equal_strings(*(const char *const *)a, *(const char *const *)b);
     case CR_OPTION_TYPE_INTS:
         return ints->count == other_ints->count &&
@@ -91,6 +92,7 @@ size_t cr_option_member_size(enum cr_option_type type)
     case CR_OPTION_TYPE_CHOICE:
     case CR_OPTION_TYPE_PATH:
     case CR_OPTION_TYPE_MODEL:
+    case CR_OPTION_TYPE_FILE:
         return sizeof(const char *);
     case CR_OPTION_TYPE_SIZE:
         return sizeof(struct cr_size);
@@ -300,6 +302,8 @@ int cr_option_check(const struct cr_option *option, const cJSON *value, struct c
         return check_string(value, "a path", false, err);
     case CR_OPTION_TYPE_MODEL:
         return check_string(value, "a folder or the name of a model", false, err);
+    case CR_OPTION_TYPE_FILE:
+        return check_string(value, "a file or the name of an installed one", false, err);
     case CR_OPTION_TYPE_SIZE:
         return check_size(option, value, err);
     case CR_OPTION_TYPE_INTS:
@@ -318,7 +322,8 @@ static int copy_string(const char *from, struct cr_arena *arena, const char **to
     return *to != NULL ? 0 : cr_fail_memory(err, strlen(from) + 1);
 }
 
-/* A name of a model is told from a folder by looking: only a folder is resolved. */
+/* A name of a model is told from a folder by looking: only a folder is resolved. The name of a file
+ * has no slash. */
 static int copy_path(const struct cr_option *option, const char *path, const char *folder,
                      struct cr_arena *arena, const char **to, struct cr_error *err)
 {
@@ -326,8 +331,10 @@ static int copy_path(const struct cr_option *option, const char *path, const cha
     if (resolved == NULL)
         return cr_fail_memory(err, strlen(path) + 1);
     struct stat st;
-    bool as_written = option->type == CR_OPTION_TYPE_MODEL &&
-                      (cr_io_stat(resolved, &st) < 0 || !S_ISDIR(st.st_mode));
+    bool as_written = option->type == CR_OPTION_TYPE_FILE ? strchr(path, '/') == NULL
+                      : option->type == CR_OPTION_TYPE_MODEL
+                          ? cr_io_stat(resolved, &st) < 0 || !S_ISDIR(st.st_mode)
+                          : false;
     int result = copy_string(as_written ? path : resolved, arena, to, err);
     cr_free(resolved);
     return result;
@@ -393,6 +400,7 @@ static int convert(const struct cr_option *option, const cJSON *value, const cha
         return copy_string(value->valuestring, arena, &to->string, err);
     case CR_OPTION_TYPE_PATH:
     case CR_OPTION_TYPE_MODEL:
+    case CR_OPTION_TYPE_FILE:
         return copy_path(option, value->valuestring, folder, arena, &to->string, err);
     case CR_OPTION_TYPE_SIZE:
         to->size.height = (int32_t)value->child->valuedouble;
@@ -422,7 +430,8 @@ int cr_option_store(const struct cr_option *option, const cJSON *value, const ch
 static bool is_plain_text(enum cr_option_type type)
 {
     return type == CR_OPTION_TYPE_STRING || type == CR_OPTION_TYPE_CHOICE ||
-           type == CR_OPTION_TYPE_PATH || type == CR_OPTION_TYPE_MODEL;
+           type == CR_OPTION_TYPE_PATH || type == CR_OPTION_TYPE_MODEL ||
+           type == CR_OPTION_TYPE_FILE;
 }
 
 int cr_option_default(const struct cr_option *option, cJSON **out, struct cr_error *err)
@@ -480,6 +489,7 @@ void cr_option_describe(const struct cr_option *option, struct cr_text *text)
         [CR_OPTION_TYPE_SIZE] = "[height, width]",
         [CR_OPTION_TYPE_INTS] = "a list of whole numbers",
         [CR_OPTION_TYPE_STRINGS] = "a list of strings",
+        [CR_OPTION_TYPE_FILE] = "a file (with a slash), or the name of an installed one",
     };
     if (option->type == CR_OPTION_TYPE_CHOICE) {
         describe_choices(option, text);

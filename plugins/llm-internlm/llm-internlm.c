@@ -544,7 +544,7 @@ static const struct cr_element llm_element = {
             "how keys and values are kept; auto: f16, or f32 where precision is exact"),
         CR_OPTION_CHOICE("crayon", struct llm_stage, crayon, "plora",
                          CR_CHOICES("plora", "add", "none"), 0, "how crayon features enter"),
-        CR_OPTION_STRING(
+        CR_OPTION_FILE(
             "template", struct llm_stage, template_name, "collavo-demo", 0,
             "a prompt template, see crayon-template(5): the name of an installed one, or a "
             "file"),

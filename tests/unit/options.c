@@ -17,6 +17,7 @@ struct state {
     struct cr_option_ints ints;
     struct cr_option_strings strings;
     int64_t open;
+    const char *named;
 };
 
 static const struct cr_option *const options[] = {
@@ -32,6 +33,7 @@ static const struct cr_option *const options[] = {
     CR_OPTION_INTS("ints", struct state, ints, "[1, 2, 3]", 0, 9, 0, "some numbers"),
     CR_OPTION_STRINGS("strings", struct state, strings, "[\"a\", \"b\"]", 0, "some words"),
     CR_OPTION_INT("open", struct state, open, NULL, 0, 0, 0, "without bounds"),
+    CR_OPTION_FILE("named", struct state, named, "demo", 0, "a file or an installed one"),
     NULL,
 };
 
@@ -87,6 +89,8 @@ static void test_check(void **unused)
         {"file", "\"\"", "a path is needed here, not an empty string"},
         {"file", "{}", "a path is needed here, not an object"},
         {"model", "\"\"", "a folder or the name of a model is needed here, not an empty string"},
+        {"named", "\"\"",
+         "a file or the name of an installed one is needed here, not an empty string"},
         {"size", "[1, 1000]", NULL},
         {"size", "35", "a size [height, width] is needed here, not a number"},
         {"size", "[35]", "a size [height, width] has 2 numbers, not 1"},
@@ -188,6 +192,7 @@ static void test_describe(void **unused)
         {"size", "[height, width], each 1..1000"},
         {"ints", "a list of whole numbers, each 0..9"},
         {"strings", "a list of strings"},
+        {"named", "a file (with a slash), or the name of an installed one"},
         {"open", "a whole number"},
     };
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -258,12 +263,18 @@ static void test_paths(void **unused)
         {"model", "/no-such-folder", "\"ORG/NAME\"", "ORG/NAME"},
         {"model", "/dev", "\"null\"", "null"},
         {"model", "/etc", "\"/tmp\"", "/tmp"},
+        {"named", "/etc", "\"passwd\"", "passwd"},
+        {"named", "/etc", "\"./passwd\"", "/etc/./passwd"},
+        {"named", "/etc", "\"/a/b\"", "/a/b"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct state state = {.flag = false};
         struct cr_arena arena = CR_ARENA_INIT;
         store(&state, &arena, cases[i].option, cases[i].json, cases[i].folder);
-        assert_string_equal(cases[i].option[0] == 'f' ? state.file : state.model, cases[i].stored);
+        const char *stored = cases[i].option[0] == 'f'   ? state.file
+                             : cases[i].option[0] == 'm' ? state.model
+                                                         : state.named;
+        assert_string_equal(stored, cases[i].stored);
         cr_arena_finish(&arena);
     }
 }
@@ -281,6 +292,7 @@ static void test_default(void **unused)
         {"mode", "\"exact\""}, {"file", NULL},
         {"model", NULL},       {"size", "[35,36]"},
         {"ints", "[1,2,3]"},   {"strings", "[\"a\",\"b\"]"},
+        {"named", "\"demo\""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         cJSON *value;

@@ -144,6 +144,7 @@ static void offer_option_value(const struct target *target, const struct cr_opti
         break;
     case CR_OPTION_TYPE_PATH:
     case CR_OPTION_TYPE_MODEL:
+    case CR_OPTION_TYPE_FILE:
         offer_files();
         break;
     default:

@@ -176,6 +176,7 @@ static const char *option_type_name(enum cr_option_type type)
         [CR_OPTION_TYPE_CHOICE] = "choice", [CR_OPTION_TYPE_PATH] = "path",
         [CR_OPTION_TYPE_MODEL] = "model",   [CR_OPTION_TYPE_SIZE] = "size",
         [CR_OPTION_TYPE_INTS] = "ints",     [CR_OPTION_TYPE_STRINGS] = "strings",
+        [CR_OPTION_TYPE_FILE] = "file",
     };
     return names[type];
 }

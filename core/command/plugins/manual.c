@@ -141,6 +141,7 @@ static const char *example_value(const struct cr_option *option)
         [CR_OPTION_TYPE_CHOICE] = NULL,        [CR_OPTION_TYPE_PATH] = "\"FILE\"",
         [CR_OPTION_TYPE_MODEL] = "\"FOLDER\"", [CR_OPTION_TYPE_SIZE] = "[35, 35]",
         [CR_OPTION_TYPE_INTS] = "[1]",         [CR_OPTION_TYPE_STRINGS] = "[\"TEXT\"]",
+        [CR_OPTION_TYPE_FILE] = "\"./FILE\"",
     };
     return values[option->type];
 }
@@ -243,6 +244,7 @@ static const char *example_word(const struct cr_option *option)
     return option->type == CR_OPTION_TYPE_CHOICE  ? option->choices[0]
            : option->type == CR_OPTION_TYPE_PATH  ? "FILE"
            : option->type == CR_OPTION_TYPE_MODEL ? "FOLDER"
+           : option->type == CR_OPTION_TYPE_FILE  ? "./FILE"
                                                   : "VALUE";
 }
 

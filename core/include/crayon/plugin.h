@@ -82,17 +82,20 @@ struct cr_port {
 
 /* Beside each type: its JSON value, and the member of the state struct that receives it. */
 enum cr_option_type {
-    CR_OPTION_TYPE_BOOL = 1,    /* true or false; bool */
-    CR_OPTION_TYPE_INT = 2,     /* a whole number; int64_t */
-    CR_OPTION_TYPE_NUMBER = 3,  /* a number; double */
-    CR_OPTION_TYPE_STRING = 4,  /* a string; const char * */
-    CR_OPTION_TYPE_CHOICE = 5,  /* one of `choices`; const char * */
-    CR_OPTION_TYPE_PATH = 6,    /* a path, relative to the file that wrote it; const char * */
-    CR_OPTION_TYPE_MODEL = 7,   /* a folder, or a public name such as "ORG/NAME"; const char *: the
-                                   folder resolved as PATH if there is one, else as written */
-    CR_OPTION_TYPE_SIZE = 8,    /* [height, width]; struct cr_size */
-    CR_OPTION_TYPE_INTS = 9,    /* a list of whole numbers; struct cr_option_ints */
-    CR_OPTION_TYPE_STRINGS = 10 /* a list of strings; struct cr_option_strings */
+    CR_OPTION_TYPE_BOOL = 1,     /* true or false; bool */
+    CR_OPTION_TYPE_INT = 2,      /* a whole number; int64_t */
+    CR_OPTION_TYPE_NUMBER = 3,   /* a number; double */
+    CR_OPTION_TYPE_STRING = 4,   /* a string; const char * */
+    CR_OPTION_TYPE_CHOICE = 5,   /* one of `choices`; const char * */
+    CR_OPTION_TYPE_PATH = 6,     /* a path, relative to the file that wrote it; const char * */
+    CR_OPTION_TYPE_MODEL = 7,    /* a folder, or a public name such as "ORG/NAME"; const char *: the
+                                    folder resolved as PATH if there is one, else as written */
+    CR_OPTION_TYPE_SIZE = 8,     /* [height, width]; struct cr_size */
+    CR_OPTION_TYPE_INTS = 9,     /* a list of whole numbers; struct cr_option_ints */
+    CR_OPTION_TYPE_STRINGS = 10, /* a list of strings; struct cr_option_strings */
+    CR_OPTION_TYPE_FILE = 11 /* a file, named with a slash, or the name of an installed one; const
+                                char *: resolved as PATH if there is a slash, else as written
+                                (since ABI 1.3) */
 };
 
 struct cr_option_ints {
@@ -142,6 +145,8 @@ struct cr_option {
     CR_OPTION_(name, CR_OPTION_TYPE_CHOICE, st, member, initial, 0, 0, choices, flags, doc)
 #define CR_OPTION_PATH(name, st, member, initial, flags, doc)                                      \
     CR_OPTION_(name, CR_OPTION_TYPE_PATH, st, member, initial, 0, 0, NULL, flags, doc)
+#define CR_OPTION_FILE(name, st, member, initial, flags, doc)                                      \
+    CR_OPTION_(name, CR_OPTION_TYPE_FILE, st, member, initial, 0, 0, NULL, flags, doc)
 #define CR_OPTION_MODEL(name, st, member, initial, flags, doc)                                     \
     CR_OPTION_(name, CR_OPTION_TYPE_MODEL, st, member, initial, 0, 0, NULL, flags, doc)
 #define CR_OPTION_SIZE(name, st, member, initial, min, max, flags, doc)                            \
