@@ -10,15 +10,10 @@ struct segment_coco_png {
     struct cr_size grid;
 };
 
-/* The two outputs of a run; NULL where nobody wants one. */
-struct segmentation {
-    struct cr_value *panoptic;
-    struct cr_value *grid;
-};
-
-static int load_map(struct cr_panoptic **out, const struct segment_coco_png *segmenter,
-                    const struct cr_image *image, struct cr_context *context, struct cr_error *err)
+static int load_map(const void *state, const struct cr_image *image, struct cr_context *context,
+                    struct cr_panoptic **out, struct cr_error *err)
 {
+    const struct segment_coco_png *segmenter = state;
     const struct cr_coco_query query = {
         .image_id = segmenter->image_id,
         .file_name = cr_image_name(image),
@@ -41,60 +36,10 @@ static int load_map(struct cr_panoptic **out, const struct segment_coco_png *seg
     return result;
 }
 
-static int set_resized(struct cr_value *value, size_t item, const struct cr_panoptic *map,
-                       struct cr_size size, struct cr_error *err)
-{
-    struct cr_panoptic *resized = NULL;
-    if (value == NULL)
-        return 0;
-    int result = cr_panoptic_resize(&resized, map, size, err);
-    if (result == 0)
-        cr_value_set_panoptic(value, item, resized);
-    cr_panoptic_unref(&resized);
-    return result;
-}
-
-static int segment_item(const struct segment_coco_png *segmenter, const struct cr_image *image,
-                        struct segmentation *segmentation, size_t item, struct cr_context *context,
-                        struct cr_error *err)
-{
-    struct cr_panoptic *map = NULL;
-    struct cr_size size = segmenter->size.height > 0 ? segmenter->size : cr_image_size(image);
-    int result = load_map(&map, segmenter, image, context, err);
-    if (result == 0)
-        result = set_resized(segmentation->panoptic, item, map, size, err);
-    if (result == 0)
-        result = set_resized(segmentation->grid, item, map, segmenter->grid, err);
-    cr_panoptic_unref(&map);
-    return result;
-}
-
 static int segment_run(void *state, struct cr_context *context, struct cr_error *err)
 {
     const struct segment_coco_png *segmenter = state;
-    const struct cr_value *images = cr_context_input(context, "image");
-    size_t count = cr_value_count(images);
-    struct segmentation segmentation = {NULL, NULL};
-    int result = 0;
-    if (cr_context_wants(context, "panoptic"))
-        result = cr_value_create(&segmentation.panoptic, CR_TYPE_PANOPTIC, count, err);
-    if (result == 0 && cr_context_wants(context, "grid"))
-        result = cr_value_create(&segmentation.grid, CR_TYPE_PANOPTIC, count, err);
-    for (size_t i = 0; i < count && result == 0; i++) {
-        if (cr_context_cancelled(context))
-            result = cr_fail(err, CR_ERR_CANCELLED, "cancelled");
-        else
-            result =
-                segment_item(segmenter, cr_value_image(images, i), &segmentation, i, context, err);
-        cr_context_progress(context, (double)(i + 1) / (double)count);
-    }
-    if (result == 0 && segmentation.panoptic != NULL)
-        cr_context_output(context, "panoptic", &segmentation.panoptic);
-    if (result == 0 && segmentation.grid != NULL)
-        cr_context_output(context, "grid", &segmentation.grid);
-    cr_value_unref(&segmentation.panoptic);
-    cr_value_unref(&segmentation.grid);
-    return result;
+    return cr_context_segment(context, segmenter, load_map, segmenter->size, segmenter->grid, err);
 }
 
 static const struct cr_stage_ops segment_ops = {

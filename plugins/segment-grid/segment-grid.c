@@ -61,62 +61,25 @@ static int find_regions(const struct segment_grid *options, const struct cr_imag
     return result;
 }
 
-/* Put `map`, resized, at `index` of an output that somebody wants. */
-static int set_resized(struct cr_value *value, size_t index, const struct cr_panoptic *map,
-                       struct cr_size size, struct cr_error *err)
+/* At the size of the output, from which the grid is taken, too. */
+static int segment_image(const void *state, const struct cr_image *image,
+                         struct cr_context *context, struct cr_panoptic **map, struct cr_error *err)
 {
-    struct cr_panoptic *resized;
-    int result = cr_panoptic_resize(&resized, map, size, err);
-    if (result == 0) {
-        cr_value_set_panoptic(value, index, resized);
-        cr_panoptic_unref(&resized);
-    }
-    return result;
-}
-
-static int segment_one(const struct segment_grid *options, const struct cr_image *image,
-                       size_t index, struct cr_value *panoptic, struct cr_value *grid,
-                       struct cr_error *err)
-{
-    struct cr_panoptic *found = NULL, *full = NULL;
+    const struct segment_grid *options = state;
+    struct cr_panoptic *found = NULL;
     struct cr_size size = options->size.height > 0 ? options->size : cr_image_size(image);
+    (void)context;
     int result = find_regions(options, image, &found, err);
     if (result == 0)
-        result = cr_panoptic_resize(&full, found, size, err);
-    if (result == 0 && panoptic != NULL)
-        cr_value_set_panoptic(panoptic, index, full);
-    /* From the map that the other output carries, as every segmenter does. */
-    if (result == 0 && grid != NULL)
-        result = set_resized(grid, index, full, options->grid, err);
-    cr_panoptic_unref(&full);
+        result = cr_panoptic_resize(map, found, size, err);
     cr_panoptic_unref(&found);
     return result;
 }
 
 static int segment_run(void *state, struct cr_context *context, struct cr_error *err)
 {
-    const struct cr_value *images = cr_context_input(context, "image");
-    size_t count = cr_value_count(images);
-    struct cr_value *panoptic = NULL, *grid = NULL;
-    int result = 0;
-    if (cr_context_wants(context, "panoptic"))
-        result = cr_value_create(&panoptic, CR_TYPE_PANOPTIC, count, err);
-    if (result == 0 && cr_context_wants(context, "grid"))
-        result = cr_value_create(&grid, CR_TYPE_PANOPTIC, count, err);
-    for (size_t i = 0; result == 0 && i < count; i++) {
-        if (cr_context_cancelled(context))
-            result = cr_fail(err, CR_ERR_CANCELLED, "cancelled");
-        else
-            result = segment_one(state, cr_value_image(images, i), i, panoptic, grid, err);
-        cr_context_progress(context, (double)(i + 1) / (double)count);
-    }
-    if (result == 0 && panoptic != NULL)
-        cr_context_output(context, "panoptic", &panoptic);
-    if (result == 0 && grid != NULL)
-        cr_context_output(context, "grid", &grid);
-    cr_value_unref(&panoptic);
-    cr_value_unref(&grid);
-    return result;
+    const struct segment_grid *options = state;
+    return cr_context_segment(context, options, segment_image, options->size, options->grid, err);
 }
 
 static const struct cr_stage_ops segment_ops = {.size = sizeof(struct cr_stage_ops),

@@ -244,6 +244,17 @@ CR_API
 int cr_context_command(struct cr_context *context, const char *const *argv, double timeout,
                        struct cr_error *err) CR_MUST_CHECK;
 
+/* The run() of a segmenter that makes one map of each picture: input "image", outputs "panoptic" at
+ * `size` ({0, 0}: the picture's) and "grid" at `grid`, both by nearest neighbour. `segment` gives a
+ * new map of any size. (since ABI 1.3) */
+typedef int (*cr_segment_fn)(const void *state, const struct cr_image *image,
+                             struct cr_context *context, struct cr_panoptic **map,
+                             struct cr_error *err);
+CR_API
+int cr_context_segment(struct cr_context *context, const void *state, cr_segment_fn segment,
+                       struct cr_size size, struct cr_size grid,
+                       struct cr_error *err) CR_MUST_CHECK;
+
 /* Has the user asked to stop? A stage that runs long looks now and then, and returns
  * CR_ERR_CANCELLED. */
 CR_API
