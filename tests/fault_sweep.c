@@ -15,7 +15,8 @@
 /* ---- Which call fails ---- */
 
 #define MAX_SITES 4096
-#define FIRST_HITS 3
+
+int sweep_first_hits = 3;
 
 static enum cr_fault_kind armed_kind;
 static int armed_number;
@@ -173,12 +174,10 @@ static void describe(const void *place, char *text, size_t size)
 static int sweep_site(enum cr_fault_kind kind, int number, const struct site *site,
                       const struct attempt *todo)
 {
-    const char *sanitizers = getenv("SANITIZERS");
-    const int most = sanitizers != NULL && sanitizers[0] != '\0' ? 1 : FIRST_HITS;
     int n = 0;
     char place[300], what[400];
     describe(site->place, place, sizeof(place));
-    while (n < most && n < site->hits) {
+    while (n < sweep_first_hits && n < site->hits) {
         snprintf(what, sizeof(what), "call %d of kind %d from %s", ++n, (int)kind, place);
         arm(kind, number, site->place, n, fail_one);
         if (!attempt(todo, what))

@@ -19,9 +19,9 @@ typedef void (*sweep_check)(void *user, int result);
 int sweep_faults(enum cr_fault_kind kind, int number, sweep_run run, sweep_check check, void *user);
 
 /* The same for what makes thousands of calls: each place that calls fails at its first three calls,
- * one at a time (with sanitizers, which take their time, at its first). With $CRAYON_FAULTS=all
- * (make check-faults) it is sweep_faults(), and then everything again with calls n, n + 1, n + 2,
- * ... failing. */
+ * one at a time. With $CRAYON_FAULTS=all (make check-faults) it is sweep_faults(), and then
+ * everything again with calls n, n + 1, n + 2, ... failing. */
+extern int sweep_first_hits; /* 3; for a program that takes its time: fewer */
 int sweep_sites(enum cr_fault_kind kind, int number, sweep_run run, sweep_check check, void *user);
 
 /* The same for what takes its time: the first calls, then more and more thinly. */
