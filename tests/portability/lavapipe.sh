@@ -5,8 +5,11 @@
 . "$top_srcdir/tests/portability/vulkan-lib.sh"
 needs_plugin
 use_lavapipe
-# Plans of memory too, which ask a device what it supports.
-[ ! -x "$top_builddir/tests/unit/plan" ] || programs="$programs unit/plan"
+# Plans of memory too, which ask a device what it supports, and a network from the inside; SwiftShader, which
+# takes six times as long to compile, has the recorded cases of both.
+for program in unit/plan unit/mask2former_network; do
+    [ ! -x "$top_builddir/tests/$program" ] || programs="$programs $program"
+done
 # shellcheck disable=SC2086 # a list
 run_programs $programs
 # A stage that makes operations of other shapes than those above.

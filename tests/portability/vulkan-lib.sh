@@ -98,7 +98,6 @@ elif [ -z "${CRAYON_TEST_QUICK:-}" ]; then
 fi
 
 [ ! -x "$top_builddir/tests/golden/sampling_case" ] || programs="$programs golden/sampling_case"
-[ ! -x "$top_builddir/tests/unit/mask2former_network" ] || programs="$programs unit/mask2former_network"
 
 # What drivers keep for themselves is not ours to free.
 LSAN_OPTIONS="suppressions=$top_srcdir/tests/portability/drivers.supp:print_suppressions=0"
