@@ -192,7 +192,7 @@ static void be_task(struct kit *k)
     X(k->level.doc = "\t",                                                                         \
       "element \"soften\": option \"level\": its doc is missing, or is not one line of text")      \
     X(k->level.type = 0, "element \"soften\": option \"level\": its type 0 is unknown")            \
-    X(k->level.type = 11, "element \"soften\": option \"level\": its type 11 is unknown")          \
+    X(k->level.type = 12, "element \"soften\": option \"level\": its type 12 is unknown")          \
     X(k->level.flags = 2, "element \"soften\": option \"level\": its flags 0x2 are unknown")       \
     X(k->level.flags = CR_OPTION_REQUIRED, "element \"soften\": option \"level\": it is required " \
                                            "and has a default: one of both")                       \
