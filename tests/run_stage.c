@@ -186,3 +186,29 @@ void stage_sweep(sweep_run attempt, void *user)
     sweep_faults(CR_FAULT_READ, EIO, attempt, NULL, user);
     sweep_faults(CR_FAULT_OTHER, EIO, attempt, NULL, user);
 }
+
+struct attempt {
+    struct cr_pipeline *pipeline;
+    const char *input;
+    struct cr_value *value;
+    const char *const *outputs;
+};
+
+static int run_again(void *user, struct cr_error *err)
+{
+    const struct attempt *attempt = user;
+    struct cr_run *run = NULL;
+    struct cr_value *value = attempt->value == NULL ? NULL : cr_value_ref(attempt->value);
+    int result = stage_run(&run, attempt->pipeline, attempt->input, value, attempt->outputs, err);
+    cr_run_destroy(&run);
+    return result;
+}
+
+void stage_sweep_run(struct cr_pipeline *pipeline, const char *input, struct cr_value *value,
+                     const char *const *outputs)
+{
+    struct attempt attempt = {pipeline, input, value, outputs};
+    stage_sweep(run_again, &attempt);
+    cr_value_unref(&attempt.value);
+    cr_pipeline_destroy(&attempt.pipeline);
+}

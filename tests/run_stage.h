@@ -40,5 +40,8 @@ struct cr_value *stage_images(struct cr_image *const *images, size_t count);
 
 /* Let each allocation and each system call on files fail in turn. */
 void stage_sweep(sweep_run attempt, void *user);
+/* The same for stage_run(); the pipeline and the value are consumed. */
+void stage_sweep_run(struct cr_pipeline *pipeline, const char *input, struct cr_value *value,
+                     const char *const *outputs);
 
 #endif

@@ -79,8 +79,8 @@ struct table {
     struct bytes units; /* 4 bytes each, least first */
     struct bytes texts; /* each ends with NUL */
     size_t count;
-    uint8_t *seen;  /* a bit for each unit: where transitions start */
-    uint32_t *todo; /* those that are seen and were not followed yet */
+    uint8_t *seen;     /* a bit for each unit: where transitions start */
+    uint32_t *pending; /* those that are seen and were not followed yet */
     size_t waiting;
 };
 
@@ -101,7 +101,7 @@ static bool add_start(struct table *table, size_t start)
     if ((start | 255) >= table->count)
         return false;
     if ((table->seen[start / 8] >> start % 8 & 1) == 0)
-        table->todo[table->waiting++] = (uint32_t)start;
+        table->pending[table->waiting++] = (uint32_t)start;
     table->seen[start / 8] |= (uint8_t)(1u << start % 8);
     return true;
 }
@@ -136,7 +136,7 @@ static const char *walk(struct table *table)
     if (table->count == 0 || !add_start(table, offset(unit(table, 0))))
         return damaged;
     while (table->waiting > 0)
-        if (!follow(table, table->todo[--table->waiting]))
+        if (!follow(table, table->pending[--table->waiting]))
             return damaged;
     return NULL;
 }
@@ -156,10 +156,10 @@ static const char *check_table(struct bytes map)
     struct table table = {
         .units = {at + 4, size}, .texts = {at + 4 + size, map.size - 4 - size}, .count = size / 4};
     table.seen = cr_calloc(table.count / 8 + 1, 1);
-    table.todo = cr_calloc(table.count + 1, sizeof(*table.todo));
-    const char *problem = table.seen == NULL || table.todo == NULL ? no_memory : walk(&table);
+    table.pending = cr_calloc(table.count + 1, sizeof(*table.pending));
+    const char *problem = table.seen == NULL || table.pending == NULL ? no_memory : walk(&table);
     cr_free(table.seen);
-    cr_free(table.todo);
+    cr_free(table.pending);
     return problem;
 }
 

@@ -380,28 +380,10 @@ static void one_output(void **state)
 
 /* ---- Mistakes and faults ---- */
 
-struct attempt {
-    struct cr_pipeline *pipeline;
-    struct cr_value *value;
-};
-
-static int run_again(void *user, struct cr_error *err)
-{
-    const struct attempt *attempt = user;
-    struct cr_run *run = NULL;
-    int result =
-        stage_run(&run, attempt->pipeline, "map", cr_value_ref(attempt->value), all_outputs, err);
-    cr_run_destroy(&run);
-    return result;
-}
-
 static void faults(void **state)
 {
     (void)state;
-    struct attempt attempt = {pipeline_with_grid(2, 2), draw_batch(&rows[1].sketch, 1)};
-    stage_sweep(run_again, &attempt);
-    cr_value_unref(&attempt.value);
-    cr_pipeline_destroy(&attempt.pipeline);
+    stage_sweep_run(pipeline_with_grid(2, 2), "map", draw_batch(&rows[1].sketch, 1), all_outputs);
 }
 
 static void wrong_pipelines(void **state)

@@ -325,28 +325,11 @@ static void failure_in_a_batch(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
-struct attempt {
-    struct cr_pipeline *pipeline;
-    struct cr_value *images;
-};
-
-static int run_again(void *user, struct cr_error *err)
-{
-    const struct attempt *attempt = user;
-    struct cr_run *run = NULL;
-    int result = stage_run(&run, attempt->pipeline, "image", cr_value_ref(attempt->images),
-                           both_outputs, err);
-    cr_run_destroy(&run);
-    return result;
-}
-
 static void faults(void **state)
 {
     (void)state;
-    struct attempt attempt = {pipeline_with("set.json", ""), one_picture(4, 6, "street.jpg")};
-    stage_sweep(run_again, &attempt);
-    cr_value_unref(&attempt.images);
-    cr_pipeline_destroy(&attempt.pipeline);
+    stage_sweep_run(pipeline_with("set.json", ""), "image", one_picture(4, 6, "street.jpg"),
+                    both_outputs);
 }
 
 static void wrong_pipelines(void **state)

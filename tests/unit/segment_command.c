@@ -94,35 +94,17 @@ static void batch(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
-struct attempt {
-    struct cr_pipeline *pipeline;
-    struct cr_value *images;
-};
-
-static int run_again(void *user, struct cr_error *err)
-{
-    const struct attempt *attempt = user;
-    struct cr_run *run = NULL;
-    int result = stage_run(&run, attempt->pipeline, "image", cr_value_ref(attempt->images),
-                           both_outputs, err);
-    cr_run_destroy(&run);
-    return result;
-}
-
 /* Where removing the work folder is what failed, it is left behind, and the user is told. */
 static void faults(void **state)
 {
     (void)state;
-    struct attempt attempt = {copying_pipeline(), pictures(1, 2)};
     stage_forget_log();
-    stage_sweep(run_again, &attempt);
+    stage_sweep_run(copying_pipeline(), "image", pictures(1, 2), both_outputs);
     size_t told = 0;
     for (const char *at = stage_log(); (at = strstr(at, "a work folder is left behind")) != NULL;
          at++)
         told++;
     assert_int_equal(left_behind(), told);
-    cr_value_unref(&attempt.images);
-    cr_pipeline_destroy(&attempt.pipeline);
 }
 
 int main(void)

@@ -436,25 +436,36 @@ static void ties_are_broken(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
+struct threshold {
+    const char *value, *segments;
+};
+
+/* What is found among the queries at each value of an option. */
+static void expect_segments(const char *size, const char *option, const struct query *queries,
+                            size_t count, const struct threshold *cases, size_t case_count)
+{
+    for (size_t i = 0; i < case_count; i++) {
+        char options[128];
+        snprintf(options, sizeof(options), "\"size\": %s, \"%s\": %s", size, option,
+                 cases[i].value);
+        struct cr_pipeline *pipeline = logits(options);
+        struct cr_run *run = run_logits(pipeline, queries, count, maps);
+        assert_text(cases[i].value, segments_of(map_of(run, "panoptic", 0)), cases[i].segments);
+        cr_run_destroy(&run);
+        cr_pipeline_destroy(&pipeline);
+    }
+}
+
 /* A quotient of exactly 4/5 is as f32 more than 0.8, which the reference compares it with. */
 static void overlap_is_compared(void **state)
 {
     (void)state;
     /* In 5 columns: the first mask has all, the second, being more certain, takes one. */
-    static const struct {
-        const char *threshold, *segments;
-    } cases[] = {{"0.79", "1:1 2:2"}, {"0.8", "1:1 2:2"}, {"0.81", "1:2"}};
+    static const struct threshold cases[] = {
+        {"0.79", "1:1 2:2"}, {"0.8", "1:1 2:2"}, {"0.81", "1:2"}};
     static const struct query queries[] = {{1, 20, 0, 0, 8, 8, 3}, {2, 20, 0, 0, 8, 1, 30}};
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char options[128];
-        snprintf(options, sizeof(options), "\"size\": [1, 5], \"overlap_mask_area_threshold\": %s",
-                 cases[i].threshold);
-        struct cr_pipeline *pipeline = logits(options);
-        struct cr_run *run = run_logits(pipeline, queries, COUNT(queries), maps);
-        assert_text(cases[i].threshold, segments_of(map_of(run, "panoptic", 0)), cases[i].segments);
-        cr_run_destroy(&run);
-        cr_pipeline_destroy(&pipeline);
-    }
+    expect_segments("[1, 5]", "overlap_mask_area_threshold", queries, COUNT(queries), cases,
+                    COUNT(cases));
 }
 
 /* score x mask reaches the threshold when it is equal to it. */
@@ -462,19 +473,9 @@ static void mask_threshold_is_reached(void **state)
 {
     (void)state;
     static const struct query queries[] = {{1, 120, 0, 0, 8, 8, 0}}; /* 1 x sigmoid(0) */
-    static const struct {
-        const char *threshold, *segments;
-    } cases[] = {{"0", "1:1"}, {"0.5", "1:1"}, {"0.5000001", ""}, {"1", ""}};
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char options[128];
-        snprintf(options, sizeof(options), "\"size\": [9, 7], \"mask_threshold\": %s",
-                 cases[i].threshold);
-        struct cr_pipeline *pipeline = logits(options);
-        struct cr_run *run = run_logits(pipeline, queries, COUNT(queries), maps);
-        assert_text(cases[i].threshold, segments_of(map_of(run, "panoptic", 0)), cases[i].segments);
-        cr_run_destroy(&run);
-        cr_pipeline_destroy(&pipeline);
-    }
+    static const struct threshold cases[] = {
+        {"0", "1:1"}, {"0.5", "1:1"}, {"0.5000001", ""}, {"1", ""}};
+    expect_segments("[9, 7]", "mask_threshold", queries, COUNT(queries), cases, COUNT(cases));
 }
 
 /* ---- Bands ---- */

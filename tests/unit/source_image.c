@@ -140,20 +140,11 @@ static void limits_are_inclusive(void **state)
     cr_pipeline_destroy(&pipeline);
 }
 
-static int run_again(void *user, struct cr_error *err)
-{
-    struct cr_run *run = NULL;
-    int result = stage_run(&run, user, NULL, NULL, image_output, err);
-    cr_run_destroy(&run);
-    return result;
-}
-
 static void faults(void **state)
 {
     (void)state;
-    struct cr_pipeline *pipeline = source_pipeline(write_picture("faults.png", 2, 2, 1), "");
-    stage_sweep(run_again, pipeline);
-    cr_pipeline_destroy(&pipeline);
+    stage_sweep_run(source_pipeline(write_picture("faults.png", 2, 2, 1), ""), NULL, NULL,
+                    image_output);
 }
 
 static void wrong_pipelines(void **state)
