@@ -36,11 +36,13 @@ static int close_others(posix_spawn_file_actions_t *actions)
     DIR *folder = cr_io_opendir("/dev/fd");
     if (folder == NULL)
         return errno;
-    for (struct dirent *entry; number == 0 && (entry = readdir(folder)) != NULL;) {
+    for (struct dirent *entry; number == 0 && (entry = cr_io_readdir(folder)) != NULL;) {
         int fd = atoi(entry->d_name), flags = fcntl(fd, F_GETFD);
         if (fd > 2 && flags >= 0 && (flags & FD_CLOEXEC) == 0)
             number = posix_spawn_file_actions_addclose(actions, fd);
     }
+    if (number == 0)
+        number = errno;
     closedir(folder);
     return number;
 }

@@ -84,7 +84,7 @@ static bool take_result(struct work *work, size_t index, const struct cr_task_co
     const struct cr_evaluate_params *params = work->task->params;
     struct cr_evaluated *out = work->out;
     bool shut = work->task->run != NULL && work->task->run->stays_shut;
-    if (why->code == CR_ERR_CANCELLED)
+    if (why->code == CR_ERR_CANCELLED && is_cancelled(work->task))
         return false;
     if (why->code != CR_OK && shut) {
         cr_fail(&work->failure, why->code, "%s", why->message);

@@ -425,10 +425,12 @@ static int execute_node(struct cr_run *run, struct cr_node *node, struct cr_erro
     if (run->hooks.cancel != NULL && *run->hooks.cancel != 0)
         return cr_fail(err, CR_ERR_CANCELLED, "cancelled before it started");
     double start = seconds();
+    const struct cr_opened *device = cr_node_opened(run->pipeline, node);
     run->figures[run->time_count].count = 0;
-    if (node->opened != NULL) {
-        cr_device_reset_peak(node->opened->device);
-        (void)cr_device_take_profile(node->opened->device);
+    memset(&run->profiles[run->time_count], 0, sizeof(*run->profiles));
+    if (device != NULL) {
+        cr_device_reset_peak(device->device);
+        (void)cr_device_take_profile(device->device);
     }
     report_progress(run, node, 0);
     int result = cr_node_open(run, node, err);

@@ -55,6 +55,12 @@ static int prepare_penalty(struct llm_choice *choice, size_t answers, struct cr_
 {
     const struct llm_request *request = choice->request;
     const size_t list = (size_t)most_used(choice, request->max_tokens);
+    const int64_t rows = (int64_t)answers * request->decoding->beams;
+    if (rows > INT32_MAX / choice->llm->config.vocabulary)
+        return cr_fail(err, CR_ERR_LIMIT,
+                       "\"repetition_penalty\" takes %lld answers and beams at once at most, not "
+                       "%lld; the stage key \"batch\" splits them",
+                       (long long)(INT32_MAX / choice->llm->config.vocabulary), (long long)rows);
     choice->is_used = cr_context_scratch(context, (size_t)choice->llm->config.vocabulary, err);
     choice->used = cr_context_scratch(
         context, answers * (size_t)request->decoding->beams * list * sizeof(*choice->used), err);

@@ -347,8 +347,8 @@ static int run_last_step(struct generation *g)
     const int64_t beams = g->request->decoding->beams, steps = g->request->max_tokens - 1;
     for (size_t i = 0; i < g->going; i++) {
         struct llm_answer *answer = &g->answers[i];
-        for (int64_t at = answer->chosen * beams; at < steps * beams; at++)
-            answer->nodes[at].parent = (int32_t)(at - beams);
+        for (int64_t at = 0; at < steps * beams; at++)
+            answer->nodes[at].parent = at < beams ? -1 : (int32_t)(at - beams);
         answer->chosen = steps > answer->chosen ? steps : answer->chosen;
     }
     return steps > 0 ? run_step(g) : 0;

@@ -157,9 +157,9 @@ static void check_head(const struct mask2former_config *config, struct cr_config
 static int64_t read_labels(struct cr_config *file)
 {
     const size_t names = has_members(file, "/id2label") ? cr_config_count(file, "/id2label") : 0;
-    const int64_t labels = cr_config_int(file, "/num_labels", 2, 1, 65535);
-    if (names > 65535)
-        cr_config_problem(file, "/id2label", "%zu labels: 65535 at most", names);
+    const int64_t labels = cr_config_int(file, "/num_labels", 2, 1, MASK2FORMER_LABELS);
+    if (names > MASK2FORMER_LABELS)
+        cr_config_problem(file, "/id2label", "%zu labels: %d at most", names, MASK2FORMER_LABELS);
     return names > 0 ? (int64_t)names : labels;
 }
 

@@ -57,7 +57,9 @@ static int64_t find_largest(const struct mask2former_config *config, struct cr_s
     int64_t height = ((int64_t)pixels.height + SWIN_PATCH - 1) / SWIN_PATCH;
     int64_t width = ((int64_t)pixels.width + SWIN_PATCH - 1) / SWIN_PATCH;
     int64_t largest =
-        height * width * larger(config->queries, larger(config->width, config->mask_width));
+        height * width *
+        larger(larger(config->queries, 3 * SWIN_PATCH * SWIN_PATCH), /* of the pixels themselves */
+               larger(config->width, config->mask_width));
     for (int i = 0; i < SWIN_STAGES; i++, height = (height + 1) / 2, width = (width + 1) / 2) {
         const int64_t channels = swin->width << i, side = swin->window;
         const int64_t inner = (int64_t)(swin->mlp_ratio * (double)channels);
@@ -65,7 +67,9 @@ static int64_t find_largest(const struct mask2former_config *config, struct cr_s
         largest = larger(largest, (height * width + 1) * larger(inner, 3 * channels));
         largest = larger(largest, windows * side * side * channels);
         if (i > 0) /* all levels of the pixel decoder have less than twice the tokens of this one */
-            largest = larger(largest, 2 * height * width * config->encoder_inner);
+            largest = larger(
+                largest, 2 * height * width *
+                             larger(config->encoder_inner, 2 * config->heads * LEVELS * POINTS));
     }
     return largest;
 }

@@ -6,7 +6,6 @@
 #include "mask2former.h"
 
 /* Classes of the largest published sets are a few thousand. */
-#define MAX_CLASSES 4096
 
 bool label_pair_parse(const char *pair, size_t *name_length, int32_t *label)
 {
@@ -43,7 +42,7 @@ static int64_t class_of_key(const char *key)
         if (*key < '0' || *key > '9')
             return -1;
         number = 10 * number + (*key - '0');
-        if (number >= MAX_CLASSES)
+        if (number >= MASK2FORMER_LABELS)
             return -1;
     }
     return number;
@@ -77,16 +76,16 @@ static void read_names(struct label_table *table, struct cr_config *file,
                        const struct cr_option_strings *pairs, bool *used)
 {
     const size_t names = cr_config_count(file, "/id2label");
-    if (names < 1 || names > MAX_CLASSES)
+    if (names < 1 || names > MASK2FORMER_LABELS)
         cr_config_problem(file, "/id2label", "holds %zu names, 1 to %d are needed", names,
-                          MAX_CLASSES);
-    for (size_t i = 0; i < names && names <= MAX_CLASSES; i++) {
+                          MASK2FORMER_LABELS);
+    for (size_t i = 0; i < names && names <= MASK2FORMER_LABELS; i++) {
         const char *key = cr_config_name(file, "/id2label", i);
         const int64_t index = class_of_key(key);
         char pointer[32];
         if (index < 0) {
             cr_config_problem(file, "/id2label", "\"%.40s\" is no class; numbers from 0 to %d are",
-                              key != NULL ? key : "", MAX_CLASSES - 1);
+                              key != NULL ? key : "", MASK2FORMER_LABELS - 1);
             continue;
         }
         snprintf(pointer, sizeof(pointer), "/id2label/%s", key);
@@ -116,9 +115,9 @@ int label_table_read(struct label_table *table, const char *path,
     if (result == 0 && path != NULL)
         result = cr_config_read(&file, path, err);
     if (result == 0 && file != NULL && cr_config_has(file, "/id2label")) {
-        table->labels = cr_calloc(MAX_CLASSES, sizeof(*table->labels));
+        table->labels = cr_calloc(MASK2FORMER_LABELS, sizeof(*table->labels));
         if (table->labels == NULL)
-            result = cr_fail_memory(err, MAX_CLASSES * sizeof(*table->labels));
+            result = cr_fail_memory(err, MASK2FORMER_LABELS * sizeof(*table->labels));
         else
             read_names(table, file, pairs, used);
         if (result == 0)

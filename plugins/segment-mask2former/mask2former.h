@@ -13,7 +13,8 @@
 /* ---- Shape: config.c ---- */
 
 #define SWIN_STAGES 4
-#define SWIN_PATCH 4 /* side of a patch, and the stride of the finest map */
+#define MASK2FORMER_LABELS 4096 /* at most */
+#define SWIN_PATCH 4            /* side of a patch, and the stride of the finest map */
 
 struct swin_config {
     int64_t width; /* channels of the first stage; each stage doubles them */

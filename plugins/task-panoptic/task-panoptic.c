@@ -239,14 +239,16 @@ static int score(void *state, size_t index, struct cr_task_context *context, str
     struct task_panoptic *task = state;
     const struct cr_value *answer = cr_task_input(context, "panoptic");
     struct side truth = {.map = NULL}, prediction = {.map = NULL};
+    size_t unknown = 0;
     int result = load_side(&truth, task, task->truth, index, err);
     if (result == 0 && answer != NULL)
-        result = take_prediction(&prediction, task, cr_value_panoptic(answer, 0),
-                                 &task->scored[index].unknown, err);
+        result = take_prediction(&prediction, task, cr_value_panoptic(answer, 0), &unknown, err);
     else if (result == 0)
         result = load_prediction(&prediction, task, index, err);
     if (result == 0)
         result = compare(task, index, &truth, &prediction, err);
+    if (result == 0)
+        task->scored[index].unknown = unknown;
     side_finish(&truth);
     side_finish(&prediction);
     return result;

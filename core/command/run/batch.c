@@ -358,6 +358,10 @@ static int start_worker(struct batch *batch)
     struct worker *worker = &batch->workers[batch->worker_count];
     *worker = (struct worker){.batch = batch, .session = {.registry = run->session.registry}};
     int code = session_load(&worker->session, run->path, &run->settings->set, true);
+    /* A later item may want an output that is computed on a device. */
+    if (code == EXIT_OK)
+        code =
+            session_set_device(&worker->session, &command_run, &run->settings->device, &batch->log);
     if (code == EXIT_OK && pthread_create(&worker->thread, NULL, work, worker) != 0) {
         say_error("a thread cannot be started");
         code = EXIT_FAILED;
@@ -433,8 +437,10 @@ static int take_line(struct batch *batch, struct item *item, const struct cr_tex
     item->line = batch->line;
     int result = parse_line(batch, line, too_long, &item->json, &err);
     if (result == 0) {
+        pthread_mutex_lock(&batch->lock);
         if ((result = check_id(cr_json_get(item->json, "id"), &err)) == 0)
             result = results_admit(&batch->results, item->json, &skip, &err);
+        pthread_mutex_unlock(&batch->lock);
         cr_error_prefix(&err, "%s:%zu", batch->name, batch->line);
     }
     if (!skip)
