@@ -23,12 +23,13 @@ static struct cr_pipeline *collavo(const char *crayon, const char *vision, const
         " 'in': {'panoptic': 'segment.panoptic'}},"
         "'vision': {'use': 'vision-clip', 'model': '%s', 'config': '%s/clip_config.json',"
         " 'input_size': [42, 42], %s 'in': {'image': '@image'}},"
-        "'llm': {'use': 'llm-internlm', 'model': '%s', 'ignore_eos': true, %s"
+        "'llm': {'use': 'llm-internlm', 'model': '%s', 'ignore_eos': %s, %s"
         " 'in': {'ids': '@ids', 'image': 'vision.features', 'crayon': 'crayon.features'}}},"
         "'outputs': {'tokens': 'llm.tokens', 'objects': 'crayon.objects'}}";
     const char *model = source_path("tests/golden/collavo_e2e");
     struct cr_error err = CR_ERROR_INIT;
-    char *json = cr_asprintf(format, model, crayon, model, model, vision, model, llm);
+    const char *goes_on = strstr(llm, "'eos'") == NULL ? "true" : "false";
+    char *json = cr_asprintf(format, model, crayon, model, model, vision, model, goes_on, llm);
     assert_non_null(json);
     for (char *c = json; *c != '\0'; c++)
         *c = *c == '\'' ? '"' : *c;
@@ -110,6 +111,20 @@ static void equals_what_is_measured(void **state)
     compare("added", collavo("", "'weights': 'q8_0',", "'crayon': 'add', 'max_tokens': 1,"), 0);
 }
 
+/* A device that counts reads zeros: every token is 0, also where that ends an answer. */
+static void ends_with_zeros(void **state)
+{
+    (void)state;
+    struct cr_error err = CR_ERROR_INIT;
+    struct cr_pipeline *pipeline =
+        collavo("", "", "'beams': 2, 'repetition_penalty': 1.2, 'eos': [0], 'max_tokens': 8,");
+    struct cr_run *run = prepare(pipeline);
+    if (cr_run_plan(run, &err) < 0)
+        fail_msg("%s", err.message);
+    cr_run_destroy(&run);
+    cr_pipeline_destroy(&pipeline);
+}
+
 /* Weight files are closed when every stage that reads them is. */
 static void closes_what_is_released(void **state)
 {
@@ -141,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_what_is_measured),
+        cmocka_unit_test(ends_with_zeros),
         cmocka_unit_test(closes_what_is_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
